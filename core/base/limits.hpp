@@ -1,0 +1,40 @@
+// Every bound on what comes from outside, by name. Checked before anything is allocated.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace r3map::limits {
+
+// Half of x86-64's user address space: a region also needs its neighbours.
+inline constexpr uint64_t kRegionSize = uint64_t{1} << 46;
+inline constexpr size_t kUrlLength = 8 << 10;
+inline constexpr size_t kOptionName = 64;
+inline constexpr size_t kOptionValue = 16 << 10;
+inline constexpr size_t kOptions = 64;
+
+inline constexpr uint64_t kChunkSizeMin = 4 << 10;
+inline constexpr uint64_t kChunkSizeMax = uint64_t{1} << 30;
+// Below this a few touched pages would evict each other before the toucher has run.
+inline constexpr uint64_t kBudgetMin = 1 << 20;
+inline constexpr size_t kPriorityRanges = 1 << 20;
+inline constexpr size_t kPrefetchRanges = 1 << 20;
+inline constexpr size_t kQueuedCompletions = 1 << 20;  // per queue, those under way included
+inline constexpr size_t kHandles = 1 << 20;
+
+// HTTP answers.
+inline constexpr size_t kHeaderBytes = 64 << 10;  // all header fields of one answer
+inline constexpr size_t kHeaderFields = 256;
+inline constexpr size_t kErrorBody = 64 << 10;
+inline constexpr size_t kEtagLength = 1024;
+inline constexpr size_t kConnections = 32;      // to all hosts together
+inline constexpr size_t kBulkConnections = 16;  // of these, what is not urgent may use
+inline constexpr size_t kQueuedRequests = 1 << 16;
+
+inline constexpr std::chrono::seconds kDeadline{60};        // a fault's, unless an option says else
+inline constexpr std::chrono::seconds kConnectTimeout{10};
+inline constexpr std::chrono::seconds kStall{10};           // no byte for so long: try another connection
+inline constexpr int kOpenAttempts = 4;                     // an open gives up early, a fault does not
+
+}  // namespace r3map::limits

@@ -1,0 +1,176 @@
+#include "loop/loop.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <uv.h>
+
+#include <mutex>
+#include <vector>
+
+#include "loop/event.hpp"
+
+namespace r3map::loop {
+
+std::thread start_thread(const char* name, std::function<void()> body) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread(std::move(body));
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread.native_handle(), name);
+  return thread;
+}
+
+struct Loop::Impl {
+  uv_loop_t uv;
+  uv_async_t wakeup;
+  std::thread thread;
+  std::mutex mutex;
+  std::vector<std::function<void()>> posted;  // under mutex
+  bool stopping = false;                      // under mutex
+
+  void run_posted() {
+    std::vector<std::function<void()>> work;
+    bool stop;
+    {
+      std::lock_guard lock(mutex);
+      work.swap(posted);
+      stop = stopping;
+    }
+    for (std::function<void()>& item : work) item();
+    ReadyQueue::current().run();
+    if (stop) uv_stop(&uv);
+  }
+
+  static Failure failure(const char* what, int status) {
+    return fail_errno(std::string("event loop: ") + what, -status);
+  }
+};
+
+Loop::Loop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<Loop>> Loop::start(const char* thread_name) {
+  auto impl = std::make_unique<Impl>();
+  if (int status = uv_loop_init(&impl->uv); status < 0) return Impl::failure("init", status);
+  if (int status = uv_async_init(&impl->uv, &impl->wakeup,
+                                 [](uv_async_t* handle) {
+                                   static_cast<Impl*>(handle->loop->data)->run_posted();
+                                 });
+      status < 0) {
+    uv_loop_close(&impl->uv);
+    return Impl::failure("wakeup", status);
+  }
+  impl->uv.data = impl.get();
+  impl->thread = start_thread(thread_name, [impl = impl.get()] {
+    uv_run(&impl->uv, UV_RUN_DEFAULT);
+    // Handles that owners closed meanwhile still wait for their close callbacks.
+    uv_close(reinterpret_cast<uv_handle_t*>(&impl->wakeup), nullptr);
+    while (uv_run(&impl->uv, UV_RUN_NOWAIT) != 0) {
+    }
+  });
+  return std::unique_ptr<Loop>(new Loop(std::move(impl)));
+}
+
+Loop::~Loop() {
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  uv_async_send(&impl_->wakeup);
+  impl_->thread.join();
+  uv_loop_close(&impl_->uv);
+}
+
+bool Loop::on_thread() const { return std::this_thread::get_id() == impl_->thread.get_id(); }
+
+void Loop::post(std::function<void()> work) {
+  std::lock_guard lock(impl_->mutex);
+  if (impl_->stopping) return;
+  impl_->posted.push_back(std::move(work));
+  // Under the lock, so that the handle can't be closed in between.
+  if (impl_->posted.size() == 1) uv_async_send(&impl_->wakeup);
+}
+
+struct Timer::Impl {
+  uv_timer_t uv;
+  std::function<void()> fired;
+  bool closed = false;
+};
+
+Timer::Timer(Loop& loop, std::function<void()> fired) : impl_(new Impl) {
+  impl_->fired = std::move(fired);
+  uv_timer_init(&loop.impl().uv, &impl_->uv);
+  impl_->uv.data = impl_;
+}
+
+Timer::~Timer() {
+  uv_close(reinterpret_cast<uv_handle_t*>(&impl_->uv),
+           [](uv_handle_t* handle) { delete static_cast<Impl*>(handle->data); });
+}
+
+void Timer::start(Clock::duration delay) {
+  // libuv's idea of now is as old as the current turn of the loop.
+  uv_update_time(impl_->uv.loop);
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(delay).count();
+  uv_timer_start(
+      &impl_->uv,
+      [](uv_timer_t* handle) {
+        static_cast<Impl*>(handle->data)->fired();
+        ReadyQueue::current().run();
+      },
+      ms > 0 ? static_cast<uint64_t>(ms) : 0, 0);
+}
+
+void Timer::stop() { uv_timer_stop(&impl_->uv); }
+
+struct FdWatch::Impl {
+  uv_poll_t uv;
+  std::function<void(int)> ready;
+  int interest = 0;
+  int status = 0;  // of uv_poll_init; the handle exists only when 0
+};
+
+FdWatch::FdWatch(Loop& loop, int fd, std::function<void(int)> ready) : impl_(new Impl) {
+  impl_->ready = std::move(ready);
+  impl_->status = uv_poll_init(&loop.impl().uv, &impl_->uv, fd);
+  impl_->uv.data = impl_;
+}
+
+FdWatch::~FdWatch() {
+  if (impl_->status < 0) {
+    delete impl_;
+    return;
+  }
+  uv_close(reinterpret_cast<uv_handle_t*>(&impl_->uv),
+           [](uv_handle_t* handle) { delete static_cast<Impl*>(handle->data); });
+}
+
+Result<> FdWatch::watch(int interest) {
+  if (impl_->status < 0) return Loop::Impl::failure("descriptor", impl_->status);
+  impl_->interest = interest;
+  if (interest == 0) {
+    uv_poll_stop(&impl_->uv);
+    return {};
+  }
+  static_assert(kReadable == UV_READABLE && kWritable == UV_WRITABLE);
+  const int status = uv_poll_start(
+      &impl_->uv, interest, [](uv_poll_t* handle, int error, int events) {
+        auto* impl = static_cast<Impl*>(handle->data);
+        impl->ready(error < 0 ? impl->interest : events);
+        ReadyQueue::current().run();
+      });
+  if (status < 0) return Loop::Impl::failure("watch", status);
+  return {};
+}
+
+Task<Result<>> sleep_until(Loop& loop, Deadline until, std::stop_token stop) {
+  Event done;
+  Timer timer(loop, [&] { done.set(); });
+  if (until != kNever) timer.start(until - Clock::now());
+  std::stop_callback stopped(stop, [&] { done.set(); });
+  co_await done;
+  if (stop.stop_requested()) co_return fail(Code::canceled, "stopped");
+  co_return Result<>();
+}
+
+}  // namespace r3map::loop

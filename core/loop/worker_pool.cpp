@@ -1,0 +1,42 @@
+#include "loop/worker_pool.hpp"
+
+namespace r3map::loop {
+
+WorkerPool::WorkerPool(Loop& loop, const char* name, unsigned threads) : loop_(loop) {
+  threads_.reserve(threads);
+  for (unsigned i = 0; i < threads; ++i)
+    threads_.push_back(start_thread(name, [this] { work(); }));
+}
+
+WorkerPool::~WorkerPool() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wakeup_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void WorkerPool::post(Priority priority, std::function<void()> work) {
+  {
+    std::lock_guard lock(mutex_);
+    (priority == Priority::urgent ? urgent_ : bulk_).push_back(std::move(work));
+  }
+  wakeup_.notify_one();
+}
+
+void WorkerPool::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wakeup_.wait(lock, [this] { return stopping_ || !urgent_.empty() || !bulk_.empty(); });
+    std::deque<std::function<void()>>& queue = urgent_.empty() ? bulk_ : urgent_;
+    if (queue.empty()) return;
+    std::function<void()> item = std::move(queue.front());
+    queue.pop_front();
+    lock.unlock();
+    item();
+    lock.lock();
+  }
+}
+
+}  // namespace r3map::loop

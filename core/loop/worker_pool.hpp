@@ -1,0 +1,57 @@
+// Threads of r3map's own for what blocks (file I/O) or moves much memory. Not libuv's pool, which
+// the whole process and getaddrinfo share.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "loop/event.hpp"
+#include "loop/loop.hpp"
+
+namespace r3map::loop {
+
+enum class Priority { urgent, bulk };
+
+class WorkerPool {
+ public:
+  WorkerPool(Loop& loop, const char* name, unsigned threads);
+  ~WorkerPool();  // runs what is queued, then joins
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  // Urgent work overtakes bulk work that has not begun. Thread: any.
+  void post(Priority priority, std::function<void()> work);
+
+  // Runs `work` on a worker and continues on the loop with its result. `work` must return a value.
+  // Thread: the loop's.
+  template <typename Work, typename T = std::invoke_result_t<Work>>
+  Task<T> run(Priority priority, Work work) {
+    Event done;
+    std::optional<T> result;
+    post(priority, [&] {
+      result.emplace(work());
+      loop_.post([&] { done.set(); });
+    });
+    co_await done;
+    co_return std::move(*result);
+  }
+
+ private:
+  void work();
+
+  Loop& loop_;
+  std::mutex mutex_;
+  std::condition_variable wakeup_;
+  std::deque<std::function<void()>> urgent_;  // all three under mutex_
+  std::deque<std::function<void()>> bulk_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace r3map::loop

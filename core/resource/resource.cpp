@@ -1,0 +1,28 @@
+#include "resource/resource.hpp"
+
+#include <cstring>
+
+namespace r3map::resource {
+
+loop::Task<Result<>> Resource::write(uint64_t, std::span<const std::byte>, Request) {
+  co_return fail(Code::read_only, "this store has no random writes");
+}
+
+loop::Task<Result<>> Resource::flush(Request) { co_return Result<>(); }
+
+loop::Task<Result<std::string>> Resource::commit(std::span<const Range>, Resource&, std::string,
+                                                 std::string, Request) {
+  co_return fail(Code::unsupported, "this store is not committed as a whole");
+}
+
+void BufferSink::bytes(uint64_t offset, std::span<const std::byte> data) {
+  std::byte* place = buffer_.data() + (offset - offset_);
+  if (place != data.data()) std::memcpy(place, data.data(), data.size());
+  received_ += data.size();
+}
+
+std::span<std::byte> BufferSink::buffer(uint64_t offset) {
+  return buffer_.subspan(offset - offset_);
+}
+
+}  // namespace r3map::resource
