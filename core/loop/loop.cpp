@@ -152,7 +152,7 @@ Result<> FdWatch::watch(int interest) {
     uv_poll_stop(&impl_->uv);
     return {};
   }
-  static_assert(kReadable == UV_READABLE && kWritable == UV_WRITABLE);
+  static_assert(int{kReadable} == int{UV_READABLE} && int{kWritable} == int{UV_WRITABLE});
   const int status = uv_poll_start(
       &impl_->uv, interest, [](uv_poll_t* handle, int error, int events) {
         auto* impl = static_cast<Impl*>(handle->data);

@@ -1,0 +1,176 @@
+#include "backend/file.hpp"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "base/limits.hpp"
+
+namespace r3map::backend {
+
+namespace {
+
+constexpr size_t kBuffer = 256 << 10;
+// What is tried without a detour over a worker thread, when the page cache has it.
+constexpr uint64_t kInline = 64 << 10;
+
+}  // namespace
+
+Result<std::unique_ptr<FileResource>> FileResource::open(loop::WorkerPool& workers,
+                                                         std::string path) {
+  // Without O_NONBLOCK the open of a FIFO waits for its writer.
+  constexpr int kFlags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  bool read_only = false;
+  int fd = ::open(path.c_str(), O_RDWR | kFlags);
+  if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS || errno == EISDIR ||
+                 errno == ETXTBSY)) {
+    read_only = true;
+    fd = ::open(path.c_str(), O_RDONLY | kFlags);
+  }
+  if (fd < 0) return fail_errno("can't open the file", errno);
+  std::unique_ptr<FileResource> file(new FileResource(workers, fd));
+  file->info_.read_only = read_only;
+  if (Result<> identified = file->identify(); !identified)
+    return fail(std::move(identified.error()));
+  return file;
+}
+
+FileResource::~FileResource() { close(fd_); }
+
+Result<> FileResource::identify() {
+  struct stat status;
+  if (fstat(fd_, &status) < 0) return fail_errno("can't stat the file", errno);
+  block_device_ = S_ISBLK(status.st_mode);
+  if (block_device_) {
+    if (ioctl(fd_, BLKGETSIZE64, &info_.size) < 0)
+      return fail_errno("can't ask for the device's size", errno);
+  } else if (S_ISREG(status.st_mode)) {
+    info_.size = static_cast<uint64_t>(status.st_size);
+    modified_ = status.st_mtim;
+    info_.version = std::to_string(status.st_ino) + "-" + std::to_string(status.st_mtim.tv_sec) +
+                    "." + std::to_string(status.st_mtim.tv_nsec) + "-" +
+                    std::to_string(status.st_size);
+  } else {
+    return fail(Code::unsupported, "neither a regular file nor a block device");
+  }
+  info_.granule = 16 << 10;
+  info_.preferred_request = 1 << 20;
+  info_.parallel_requests = 2;
+  return {};
+}
+
+Result<> FileResource::verify_unchanged() const {
+  if (block_device_) return {};
+  struct stat status;
+  if (fstat(fd_, &status) < 0) return fail_errno("can't stat the file", errno);
+  const bool same_time = status.st_mtim.tv_sec == modified_.tv_sec &&
+                         status.st_mtim.tv_nsec == modified_.tv_nsec;
+  if (static_cast<uint64_t>(status.st_size) != info_.size || (!same_time && !written_))
+    return fail(Code::stale, "the file changed since it was opened");
+  return {};
+}
+
+// What the page cache holds can be had on the loop's thread, in less time than a worker takes to
+// wake up. False: it does not hold all of it.
+bool FileResource::read_cached(Range range, resource::Sink& sink) {
+  std::byte buffer[kInline];
+  iovec part{buffer, range.length};
+  const ssize_t got = preadv2(fd_, &part, 1, static_cast<off_t>(range.offset), RWF_NOWAIT);
+  if (got != static_cast<ssize_t>(range.length) || !verify_unchanged()) return false;
+  sink.bytes(range.offset, {buffer, range.length});
+  return true;
+}
+
+Result<> FileResource::read_blocking(Range range, const resource::Request& request,
+                                     resource::Sink& sink) {
+  std::vector<std::byte> own;
+  while (!range.empty()) {
+    if (request.stop.stop_requested()) return fail(Code::canceled, "stopped");
+    std::span<std::byte> buffer = sink.buffer(range.offset);
+    if (buffer.empty()) {
+      own.resize(kBuffer);
+      buffer = own;
+    }
+    const size_t wanted = std::min<uint64_t>({range.length, buffer.size(), kBuffer});
+    const ssize_t got = pread(fd_, buffer.data(), wanted, static_cast<off_t>(range.offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno("can't read the file", errno);
+    if (got == 0) return fail(Code::stale, "the file shrank since it was opened");
+    // After the read: a write that came before it has moved the time by now.
+    if (Result<> same = verify_unchanged(); !same) return same;
+    const auto count = static_cast<size_t>(got);
+    sink.bytes(range.offset, buffer.first(count));
+    range = range_between(range.offset + count, range.end());
+  }
+  return {};
+}
+
+loop::Task<Result<>> FileResource::read(Range range, resource::Request request,
+                                        resource::Sink& sink) {
+  const bool urgent = request.urgency <= resource::Urgency::require;
+  if (urgent && range.length <= kInline && read_cached(range, sink)) co_return Result<>();
+  auto reading = workers_.run(urgent ? loop::Priority::urgent : loop::Priority::bulk,
+                              [&] { return read_blocking(range, request, sink); });
+  co_return co_await reading;
+}
+
+Result<> FileResource::write_blocking(uint64_t offset, std::span<const std::byte> data) {
+  while (!data.empty()) {
+    const ssize_t put = pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return fail_errno("can't write the file", errno);
+    data = data.subspan(static_cast<size_t>(put));
+    offset += static_cast<uint64_t>(put);
+  }
+  return {};
+}
+
+loop::Task<Result<>> FileResource::write(uint64_t offset, std::span<const std::byte> data,
+                                         resource::Request) {
+  if (info_.read_only) co_return fail(Code::read_only, "the file can't be written");
+  if (Result<Range> range = checked_range(offset, data.size(), info_.size); !range)
+    co_return fail(std::move(range.error()));
+  written_ = true;
+  auto writing =
+      workers_.run(loop::Priority::urgent, [&] { return write_blocking(offset, data); });
+  co_return co_await writing;
+}
+
+loop::Task<Result<>> FileResource::flush(resource::Request) {
+  auto syncing = workers_.run(loop::Priority::urgent, [&]() -> Result<> {
+    if (fdatasync(fd_) < 0) return fail_errno("can't flush the file", errno);
+    return {};
+  });
+  co_return co_await syncing;
+}
+
+namespace {
+
+loop::Task<Result<std::unique_ptr<resource::Resource>>> open_file(loop::WorkerPool& workers,
+                                                                  resource::Url url) {
+  const bool absolute = url.rest.starts_with('/') || !url.has_authority;
+  Result<std::string> path = resource::percent_decode(url.rest);
+  if (!path) co_return fail(std::move(path.error()));
+  if (!absolute || path->empty())
+    co_return fail(Code::invalid, "malformed URL '" + url.text + "': expected file:///path");
+  auto opening = workers.run(loop::Priority::urgent, [&] { return FileResource::open(workers, *path); });
+  co_return co_await opening;
+}
+
+}  // namespace
+
+void register_file(resource::Registry& registry, loop::WorkerPool& workers) {
+  registry.add({"file",
+                {},
+                [&workers](resource::Url url, resource::Options, resource::Request) {
+                  return open_file(workers, std::move(url));
+                }});
+}
+
+}  // namespace r3map::backend

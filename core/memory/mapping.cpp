@@ -1,0 +1,114 @@
+#include "memory/mapping.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <deque>
+#include <mutex>
+#include <utility>
+
+namespace r3map::memory {
+
+namespace {
+
+constexpr int kReserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+// An empty file: any touch of its mapping is past its end.
+int empty_file() {
+  static const int descriptor = memfd_create("r3map-unreachable", MFD_CLOEXEC);
+  return descriptor;
+}
+
+// Ranges of closed regions. A thread that was let go from a page fault touches its page again some
+// time later, and nobody can tell when; if the range were free by then, it could read what somebody
+// else mapped there. So the last few ranges stay reserved, unreachable.
+class Quarantine {
+ public:
+  void put(std::byte* begin, uint64_t length) {
+    std::lock_guard lock(mutex_);
+    ranges_.emplace_back(begin, length);
+    bytes_ += length;
+    while (ranges_.size() > kRanges || bytes_ > kBytes) release_oldest();
+  }
+
+  // Gives all of it back: address space is short.
+  void release() {
+    std::lock_guard lock(mutex_);
+    while (!ranges_.empty()) release_oldest();
+  }
+
+ private:
+  static constexpr size_t kRanges = 64;
+  static constexpr uint64_t kBytes = uint64_t{1} << 42;
+
+  void release_oldest() {
+    const auto [begin, length] = ranges_.front();
+    ranges_.pop_front();
+    bytes_ -= length;
+    munmap(begin, length);
+  }
+
+  std::mutex mutex_;
+  std::deque<std::pair<std::byte*, uint64_t>> ranges_;
+  uint64_t bytes_ = 0;
+};
+
+// Never destroyed: regions can end after static destructors have run.
+Quarantine& quarantine() {
+  static auto* instance = new Quarantine;
+  return *instance;
+}
+
+}  // namespace
+
+Result<Mapping> Mapping::reserve(uint64_t length) {
+  void* begin = mmap(nullptr, length, PROT_NONE, kReserve, -1, 0);
+  if (begin == MAP_FAILED) {
+    quarantine().release();
+    begin = mmap(nullptr, length, PROT_NONE, kReserve, -1, 0);
+  }
+  if (begin == MAP_FAILED)
+    return fail_errno("can't reserve " + std::to_string(length) + " bytes of address space", errno);
+  Mapping mapping(static_cast<std::byte*>(begin), length);
+  if (Result<> prepared = prepare(mapping.begin_, length); !prepared)
+    return fail(std::move(prepared.error()));
+  return mapping;
+}
+
+Result<> Mapping::prepare(std::byte* begin, uint64_t length) {
+  // mlockall(MCL_FUTURE) locks new mappings, and locked memory is filled with zeros as soon as it
+  // becomes accessible.
+  if (munlock(begin, length) < 0) return fail_errno("munlock", errno);
+  // A child would read zeros where nobody answers its faults.
+  if (madvise(begin, length, MADV_DONTFORK) < 0) return fail_errno("madvise(DONTFORK)", errno);
+  if (madvise(begin, length, MADV_DONTDUMP) < 0) return fail_errno("madvise(DONTDUMP)", errno);
+  return {};
+}
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : begin_(std::exchange(other.begin_, nullptr)), length_(std::exchange(other.length_, 0)) {}
+
+Mapping::~Mapping() {
+  if (!begin_) return;
+  if (make_unreachable({0, length_}))
+    quarantine().put(begin_, length_);
+  else
+    munmap(begin_, length_);
+}
+
+Result<> Mapping::make_unreachable(Range range) {
+  if (mmap(at(range.offset), range.length, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+           empty_file(), 0) == MAP_FAILED)
+    return fail_errno("can't make a range unreachable", errno);
+  madvise(at(range.offset), range.length, MADV_DONTFORK);
+  return {};
+}
+
+Result<> Mapping::make_fresh(Range range) {
+  if (mmap(at(range.offset), range.length, PROT_NONE, kReserve | MAP_FIXED, -1, 0) == MAP_FAILED)
+    return fail_errno("can't renew a range", errno);
+  return prepare(at(range.offset), range.length);
+}
+
+}  // namespace r3map::memory
