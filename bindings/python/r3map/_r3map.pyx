@@ -1,0 +1,408 @@
+"""The C ABI for Python: handles, waiting that Ctrl-C ends, and the buffer protocol.
+
+Whatever has an opinion (defaults, slices, NumPy) is in _region.py.
+"""
+from cpython.buffer cimport (
+    PyBUF_CONTIG, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE,
+    PyBuffer_Release, PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from posix.types cimport pid_t
+from posix.unistd cimport getpid
+
+from ._abi cimport *
+
+# For how long a signal may go unnoticed, in milliseconds.
+cdef int64_t SLICE = 100
+# What a read makes resident at once; two such steps are under way at a time.
+cdef uint64_t STEP = 8 << 20
+
+EINVAL = R3MAP_EINVAL
+ENOENT = R3MAP_ENOENT
+EACCES = R3MAP_EACCES
+EIO = R3MAP_EIO
+ETIMEDOUT = R3MAP_ETIMEDOUT
+ESTALE = R3MAP_ESTALE
+ENOMEM = R3MAP_ENOMEM
+ECANCELED = R3MAP_ECANCELED
+EBADF = R3MAP_EBADF
+ENOTSUP = R3MAP_ENOTSUP
+EPROTO = R3MAP_EPROTO
+ENETWORK = R3MAP_ENETWORK
+ERANGE = R3MAP_ERANGE
+EROFS = R3MAP_EROFS
+EDEADLK = R3MAP_EDEADLK
+EFORKED = R3MAP_EFORKED
+EBUSY = R3MAP_EBUSY
+EINTERNAL = R3MAP_EINTERNAL
+
+PULL = {"none": R3MAP_PULL_NONE, "readahead": R3MAP_PULL_READAHEAD, "all": R3MAP_PULL_ALL}
+
+
+def version():
+    return r3map_version().decode()
+
+
+def error_name(int code):
+    return r3map_error_name(code).decode()
+
+
+def errno_of(int code):
+    return r3map_error_errno(code)
+
+
+cdef object failure(int code, const char *message, str url):
+    text = message.decode("utf-8", "replace")  # at once: it is borrowed until the next call
+    from ._errors import from_code  # which needs this module first
+    return from_code(code, text, url)
+
+
+cdef int check(int code, str url=None) except -1:
+    """Raises what the calling thread's last call failed with."""
+    if code < 0:
+        raise failure(code, r3map_last_error_message(), url)
+    return code
+
+
+cdef class Queue:
+    """A r3map_queue. Freed with the object; what is under way then completes into nothing."""
+    cdef r3map_queue *handle
+    cdef pid_t owner
+
+    def __cinit__(self):
+        check(r3map_queue_new(&self.handle))
+        self.owner = getpid()
+
+    def __dealloc__(self):
+        if self.handle != NULL and self.owner == getpid():
+            r3map_queue_free(self.handle)
+
+    cdef int wait(self, r3map_completion *completion, str url) except -1:
+        """The next completion. Raises its failure, or what a signal's handler raises."""
+        cdef int got
+        completion.struct_size = sizeof(r3map_completion)
+        while True:
+            with nogil:
+                got = r3map_queue_next(self.handle, completion, SLICE)
+            if check(got, url) == 1:
+                break
+            PyErr_CheckSignals()
+        if completion.code < 0:
+            raise failure(completion.code, completion.message, url)
+        return 0
+
+
+# Queues that nothing is under way on: each costs a descriptor and system calls to make.
+cdef list idle_queues = []
+
+
+cdef Queue take_queue():
+    cdef Queue queue
+    while idle_queues:
+        queue = idle_queues.pop()
+        if queue.owner == getpid():
+            return queue
+    return Queue()
+
+
+cdef void give_queue(Queue queue):
+    if len(idle_queues) < 16:
+        idle_queues.append(queue)
+
+
+cdef class Options:
+    """A r3map_options. `ranges` are the priority: a buffer of pairs of uint64."""
+    cdef r3map_options *handle
+
+    def __cinit__(self, dict texts, deadline=None, chunk_size=None, budget=None, pull=None,
+                  const uint64_t[::1] priority=None):
+        check(r3map_options_new(&self.handle))
+        for name, value in texts.items():
+            check(r3map_options_set(self.handle, name, value))
+        if deadline is not None:
+            check(r3map_options_set_deadline(self.handle, deadline))
+        if chunk_size is not None:
+            check(r3map_options_set_chunk_size(self.handle, chunk_size))
+        if budget is not None:
+            check(r3map_options_set_budget(self.handle, budget))
+        if pull is not None:
+            check(r3map_options_set_pull(self.handle, pull))
+        if priority is not None and priority.shape[0] > 0:
+            check(r3map_options_set_priority(self.handle, <const r3map_range *>&priority[0],
+                                             priority.shape[0] // 2))
+
+    def __dealloc__(self):
+        r3map_options_free(self.handle)
+
+
+def info(bytes name, str url, Options options):
+    """(size, version) of an object."""
+    cdef Queue queue = take_queue()
+    cdef r3map_completion completion
+    cdef const char *c_name = name
+    cdef int code
+    cdef uint64_t size = 0
+    cdef r3map_resource *resource
+    with nogil:
+        code = r3map_resource_open_async(c_name, options.handle, queue.handle, 0)
+    check(code, url)
+    queue.wait(&completion, url)
+    give_queue(queue)
+    resource = <r3map_resource *><uintptr_t>completion.value
+    try:
+        check(r3map_resource_size(resource, &size), url)
+        text = bytearray(check(r3map_resource_version(resource, NULL, 0), url) + 1)
+        check(r3map_resource_version(resource, text, len(text)), url)
+    finally:
+        with nogil:
+            r3map_resource_close(resource)
+    return size, text[:-1].decode("utf-8", "replace")
+
+
+cdef class Region:
+    """A r3map_region that lives until it is closed and nobody uses its memory any more."""
+    cdef r3map_region *handle    # NULL before the open and after the close
+    cdef const void *data
+    cdef Py_ssize_t length
+    cdef Py_ssize_t stride
+    cdef Py_ssize_t exports      # buffers that point to the memory
+    cdef bint let_go             # closed for the user; really so when `exports` falls to 0
+    cdef pid_t owner
+    cdef str _url
+    cdef list abandoned          # pins that Ctrl-C left under way: (queue, offset, length)
+
+    def __cinit__(self, *args, **kwargs):
+        self.stride = 1
+        self.owner = getpid()
+        self.abandoned = []
+
+    def __dealloc__(self):
+        # After a fork the parent's region is none of the child's business.
+        if self.handle != NULL and self.owner == getpid():
+            with nogil:
+                r3map_region_close(self.handle)
+
+    def _open(self, bytes name, str url, Options options):
+        cdef Queue queue = take_queue()
+        cdef r3map_completion completion
+        cdef const char *c_name = name
+        cdef int code
+        cdef uint64_t size = 0
+        self._url = url
+        with nogil:
+            code = r3map_region_open_async(c_name, options.handle, queue.handle, 0)
+        check(code, url)
+        queue.wait(&completion, url)
+        give_queue(queue)
+        self.handle = <r3map_region *><uintptr_t>completion.value
+        self.data = r3map_region_data(self.handle)
+        check(r3map_region_size(self.handle, &size), url)
+        self.length = size
+
+    cdef r3map_region *use(self) except NULL:
+        """The handle of an open region of this process."""
+        if self.owner != getpid():
+            raise failure(R3MAP_EFORKED, b"the region was opened before fork(): open it again in "
+                          b"this process", self._url)
+        if self.handle == NULL or self.let_go:
+            raise failure(R3MAP_EBADF, b"the region is closed", self._url)
+        return self.handle
+
+    def _check_open(self):
+        self.use()
+
+    cdef int close_handle(self) except -1:
+        cdef r3map_region *handle = self.handle
+        cdef int code
+        self.handle = NULL  # first: other threads run while we wait
+        if handle == NULL or self.owner != getpid():
+            return 0
+        with nogil:
+            code = r3map_region_close(handle)
+        return check(code, self._url)
+
+    def _close(self):
+        if self.exports > 0 and not self.let_go and self.owner == getpid():
+            raise BufferError(
+                f"{self.exports} buffers of the region are in use (arrays, memoryviews)")
+        self._let_go()
+
+    def _let_go(self):
+        self.let_go = True
+        if self.exports == 0:
+            self.close_handle()
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        self.use()
+        if flags & PyBUF_WRITABLE:
+            raise BufferError("the region is read-only")
+        buffer.buf = <void *>self.data
+        buffer.len = self.length
+        buffer.itemsize = 1
+        buffer.readonly = 1
+        buffer.ndim = 1
+        buffer.format = <char *>b"B" if flags & PyBUF_FORMAT else NULL
+        buffer.shape = &self.length if flags & PyBUF_ND else NULL
+        buffer.strides = &self.stride if (flags & PyBUF_STRIDES) == PyBUF_STRIDES else NULL
+        buffer.suboffsets = NULL
+        buffer.internal = NULL
+        buffer.obj = self
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer *buffer):
+        self.exports -= 1
+        if self.exports == 0 and self.let_go:
+            self.close_handle()
+
+    @property
+    def url(self):
+        return self._url
+
+    @property
+    def closed(self):
+        return self.handle == NULL or self.let_go
+
+    @property
+    def _length(self):
+        return self.length
+
+    @property
+    def size(self):
+        self.use()
+        return self.length
+
+    def _version(self):
+        text = bytearray(check(r3map_region_version(self.use(), NULL, 0), self._url) + 1)
+        check(r3map_region_version(self.use(), text, len(text)), self._url)
+        return text[:-1].decode("utf-8", "replace")
+
+    def _populate(self, uint64_t offset, uint64_t length):
+        cdef r3map_region *region = self.use()
+        cdef Queue queue = take_queue()
+        cdef r3map_completion completion
+        check(r3map_region_populate_async(region, offset, length, queue.handle, 0), self._url)
+        queue.wait(&completion, self._url)
+        give_queue(queue)
+
+    def _pin(self, uint64_t offset, uint64_t length):
+        cdef r3map_region *region = self.use()
+        cdef Queue queue = take_queue()
+        cdef r3map_completion completion
+        self.reap()
+        check(r3map_region_pin_async(region, offset, length, queue.handle, 0), self._url)
+        completion.code = 0
+        try:
+            queue.wait(&completion, self._url)
+        except BaseException:
+            if completion.code == 0:  # a signal, and the pin may still come to pass
+                self.abandoned.append((queue, offset, length))
+            raise
+        give_queue(queue)
+
+    cdef int reap(self) except -1:
+        """Takes back the pins that nobody waits for any more."""
+        cdef r3map_completion completion
+        cdef Queue queue
+        completion.struct_size = sizeof(r3map_completion)
+        left = []
+        for entry in self.abandoned:
+            queue = entry[0]
+            if r3map_queue_next(queue.handle, &completion, 0) == 0:
+                left.append(entry)
+            elif completion.code == 0:
+                r3map_region_unpin(self.handle, entry[1], entry[2])
+        self.abandoned = left
+        return 0
+
+    def _unpin(self, uint64_t offset, uint64_t length):
+        if self.handle != NULL and self.owner == getpid():  # a close has unpinned everything
+            check(r3map_region_unpin(self.handle, offset, length), self._url)
+
+    def _wait(self):
+        cdef r3map_region *region = self.use()
+        cdef Queue queue = take_queue()
+        cdef r3map_completion completion
+        check(r3map_region_wait_async(region, queue.handle, 0), self._url)
+        queue.wait(&completion, self._url)
+        give_queue(queue)
+
+    def _prefetch(self, const uint64_t[::1] ranges):
+        cdef r3map_region *region = self.use()
+        cdef size_t count = ranges.shape[0] // 2
+        cdef const r3map_range *first
+        cdef int code
+        if count > 0:
+            first = <const r3map_range *>&ranges[0]
+            with nogil:
+                code = r3map_region_prefetch(region, first, count)
+            check(code, self._url)
+
+    def _evict(self, uint64_t offset, uint64_t length):
+        cdef r3map_region *region = self.use()
+        cdef int code
+        self.reap()
+        with nogil:
+            code = r3map_region_evict(region, offset, length)
+        check(code, self._url)
+
+    cdef int copy(self, char *to, uint64_t length, uint64_t offset) except -1:
+        # First populate, which a KeyboardInterrupt can leave to itself, then read what is there.
+        # A read that was left alone would go on to write into memory that is no longer ours.
+        cdef r3map_region *region = self.use()
+        cdef Queue queue = take_queue()
+        cdef r3map_completion completion
+        cdef r3map_stats stats
+        cdef uint64_t step, asked = 0, copied = 0, part
+        cdef bint here[2]
+        cdef int code
+        stats.struct_size = sizeof(r3map_stats)
+        check(r3map_region_stats(region, &stats), self._url)
+        step = min(STEP, max(stats.budget // 8, <uint64_t>4096))
+        here[0] = here[1] = False
+        while copied < length:
+            while asked < length and asked - copied < 2 * step:
+                part = min(step, length - asked)
+                check(r3map_region_populate_async(region, offset + asked, part, queue.handle,
+                                                  asked // step % 2), self._url)
+                asked += part
+            while not here[copied // step % 2]:
+                queue.wait(&completion, self._url)
+                here[completion.tag] = True
+            here[copied // step % 2] = False
+            part = min(step, length - copied)
+            with nogil:
+                code = r3map_region_read(region, to + copied, part, offset + copied)
+            check(code, self._url)
+            copied += part
+        give_queue(queue)
+        return 0
+
+    def _read(self, uint64_t offset, Py_ssize_t length):
+        result = PyBytes_FromStringAndSize(NULL, length)
+        self.copy(PyBytes_AS_STRING(result), length, offset)
+        return result
+
+    def _readinto(self, buffer, uint64_t offset):
+        cdef Py_buffer view
+        cdef uint64_t length
+        PyObject_GetBuffer(buffer, &view, PyBUF_CONTIG)
+        try:
+            length = min(<uint64_t>view.len, <uint64_t>self.length - offset)
+            self.copy(<char *>view.buf, length, offset)
+        finally:
+            PyBuffer_Release(&view)
+        return length
+
+    def _stats(self):
+        cdef r3map_stats s
+        s.struct_size = sizeof(r3map_stats)
+        check(r3map_region_stats(self.use(), &s), self._url)
+        return (s.eager != 0, s.size, s.resident, s.pinned, s.in_flight, s.budget, s.faults,
+                s.failed_faults, s.requests, s.failed_requests, s.fetched, s.evicted)
+
+    def _error(self):
+        cdef char message[1024]
+        cdef int code = r3map_region_error(self.use(), message, sizeof(message))
+        return None if code == 0 else failure(code, message, self._url)
