@@ -119,6 +119,14 @@ def test_failure_shows_the_log(monkeypatch):
         Broken().start()
 
 
+def test_a_death_is_not_overlooked(request):
+    request.getfixturevalue("nginx")
+    with pytest.raises(servers.ServerFailed, match="nginx ended meanwhile"):
+        with servers.Nginx() as nginx:
+            nginx.process.kill()
+            nginx.process.wait()
+
+
 def test_missing_program_is_named():
     class Absent(servers.Server):
         program, remedy = "no-such-program", "apt install it"

@@ -100,7 +100,8 @@ class Server:
             with open(self.folder / "log", "wb") as log:
                 self.process = subprocess.Popen(
                     self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    cwd=self.folder, env=os.environ | self.environment(),
+                    cwd=self.folder,
+                    env=os.environ | {"TMPDIR": str(self.folder)} | self.environment(),
                     preexec_fn=die_with_parent(os.getpid()))
             self.wait_until_ready()
         except BaseException:
@@ -140,9 +141,11 @@ class Server:
     __enter__ = start
 
     def __exit__(self, kind, value, trace):
-        if kind:  # pytest and plain scripts alike show what stands in stderr
-            print(f"--- {self.program}'s log\n{self.log()}", file=sys.stderr)
+        died = self.process.poll()
+        log = self.log()
         self.stop()
+        if died is not None:
+            raise ServerFailed(f"{self.program} ended meanwhile with {died}:\n{log}")
 
 
 # ---------------------------------------------------------------- S3
@@ -212,12 +215,18 @@ class SeaweedFS(S3Server):
         (self.folder / "data").mkdir()
         ports = [f"-{kind.partition('.')[0]}.port{'.grpc' if '.' in kind else ''}={port}"
                  for kind, port in zip(self.PORTS, self.ports)]
-        return [self.executable, "mini", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1",
+        return [self.executable, "-logtostderr=true", "mini", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1",
                 "-ip.bind=127.0.0.1", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0",
                 "-s3.port.lance=0", "-master.telemetry=false", *ports]
 
     def environment(self):
         return {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+
+    def stop(self):
+        super().stop()
+        for port in self.ports:  # sockets that it makes in /tmp, whatever it is told, and leaves
+            for left in pathlib.Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink(missing_ok=True)
 
 
 class S3Error(Exception):
