@@ -87,7 +87,7 @@ def test_fault_server(fault_server):
     assert long[:10] == servers.content(1048568, 10) and long[5:1000] == servers.content(0, 995)
 
 
-@pytest.mark.parametrize("name", ["MinIO", "SeaweedFS", "Nginx", "Toxiproxy", "FaultServer"])
+@pytest.mark.parametrize("name", ["MinIO", "Nginx", "Toxiproxy", "FaultServer"])
 def test_dies_with_its_parent(request, name):
     request.getfixturevalue({"FaultServer": "fault_server"}.get(name, name.lower()))
     code = f"import servers, time; s = servers.{name}().start(); " \
