@@ -1,0 +1,23 @@
+// How the commands fail: by exceptions that main() turns into a message and an exit code.
+#pragma once
+
+#include <cctype>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace r3map::cli {
+
+// Exit code 1. The message is one line without "r3map: ".
+struct Failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// "write /mnt/x: no space left on device", as the library's messages look.
+inline Failure system_failure(const std::string& operation, const std::string& object, int error) {
+  std::string cause = std::strerror(error);
+  cause[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(cause[0])));
+  return Failure(operation + " " + object + ": " + cause);
+}
+
+}  // namespace r3map::cli

@@ -1,0 +1,84 @@
+// See progress.hpp.
+#include "progress.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "options.hpp"
+
+namespace r3map::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kInterval{100};
+constexpr const char* kClear = "\r\033[K";
+
+size_t terminal_width() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string format_time(double seconds) {
+  auto s = static_cast<long>(std::min(seconds, 359999.0));
+  char text[32];
+  if (s >= 3600)
+    std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  else
+    std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
+  return text;
+}
+
+}  // namespace
+
+Progress::Progress(std::string name, uint64_t total, bool wanted)
+    : name_(std::move(name)), total_(total), shown_(wanted && isatty(STDERR_FILENO)) {}
+
+Progress::~Progress() {
+  if (drawn_) std::fputs(kClear, stderr);
+}
+
+void Progress::update(uint64_t done) {
+  done_ = done;
+  if (!shown_) return;
+  Clock::time_point now = Clock::now();
+  if (now - last_ >= kInterval) draw(now);
+}
+
+void Progress::finish() {
+  if (!shown_) return;
+  double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  std::fprintf(stderr, "%s%s: %s in %.1f s, %s/s\n", kClear, name_.c_str(),
+               format_size(done_).c_str(), seconds,
+               format_size(static_cast<uint64_t>(static_cast<double>(done_) / seconds)).c_str());
+  drawn_ = false;
+}
+
+void Progress::draw(Clock::time_point now) {
+  double seconds = std::chrono::duration<double>(now - start_).count();
+  double rate = static_cast<double>(done_) / seconds;
+  double part = total_ > 0 ? static_cast<double>(done_) / static_cast<double>(total_) : 1;
+  std::string left = "--:--";
+  if (done_ > 0) left = format_time(static_cast<double>(total_ - done_) / rate);
+
+  char numbers[96];
+  std::snprintf(numbers, sizeof numbers, "] %3d%%  %s of %s  %s/s  %s", static_cast<int>(part * 100),
+                format_size(done_).c_str(), format_size(total_).c_str(),
+                format_size(static_cast<uint64_t>(rate)).c_str(), left.c_str());
+  std::string line = name_ + "  [";
+  size_t width = terminal_width() - 1, taken = line.size() + std::char_traits<char>::length(numbers);
+  size_t bar = width > taken + 10 ? std::min<size_t>(width - taken, 40) : 10;
+  auto filled = static_cast<size_t>(part * static_cast<double>(bar));
+  line += std::string(filled, '=');
+  if (filled < bar) line += '>' + std::string(bar - filled - 1, ' ');
+  line += numbers;
+  // A line that wraps could not be cleared. Names are cut between bytes: it is only for the eye.
+  if (line.size() > width) line.erase(0, line.size() - width);
+
+  std::fprintf(stderr, "%s%s", kClear, line.c_str());
+  last_ = now;
+  drawn_ = true;
+}
+
+}  // namespace r3map::cli

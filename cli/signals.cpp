@@ -1,0 +1,39 @@
+// See signals.hpp.
+#include "signals.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <initializer_list>
+
+namespace r3map::cli {
+namespace {
+
+volatile std::sig_atomic_t caught = 0;
+
+}  // namespace
+
+void catch_signals() {
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction action {};
+    sigaction(signal, nullptr, &action);
+    if (action.sa_handler == SIG_IGN) continue;  // nohup, or a shell's background job
+    action = {};
+    action.sa_handler = [](int number) { caught = number; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);  // and no SA_RESTART: a blocked write ends
+    sigaction(signal, &action, nullptr);
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
+void check_signals() {
+  if (caught != 0) throw Interrupted{caught};
+}
+
+void die_by(Interrupted interrupted) {
+  std::signal(interrupted.signal, SIG_DFL);
+  std::raise(interrupted.signal);
+  std::_Exit(1);  // not reached unless the signal is blocked
+}
+
+}  // namespace r3map::cli
