@@ -20,6 +20,8 @@ inline constexpr uint64_t kChunkSizeMax = uint64_t{1} << 30;
 inline constexpr uint64_t kBudgetMin = 1 << 20;
 inline constexpr size_t kPriorityRanges = 1 << 20;
 inline constexpr size_t kPrefetchRanges = 1 << 20;
+inline constexpr size_t kQueuedRanges = 1 << 21;  // per region, waiting to be fetched
+inline constexpr uint64_t kReadaheadWindow = 32 << 20;
 inline constexpr size_t kQueuedCompletions = 1 << 20;  // per queue, those under way included
 inline constexpr size_t kHandles = 1 << 20;
 

@@ -1,0 +1,113 @@
+#include "region/budget.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+#include "base/limits.hpp"
+#include "base/range.hpp"
+
+namespace r3map::region {
+
+Budget::Share::Share(Budget& budget, uint64_t limit) : budget_(budget), own_limit_(limit) {
+  budget_.shares_.push_back(this);
+}
+
+Budget::Share::~Share() {
+  release(used_);
+  std::erase(budget_.shares_, this);
+}
+
+uint64_t Budget::Share::limit() const {
+  return own_limit_ == 0 ? budget_.limit_ : std::min(own_limit_, budget_.limit_);
+}
+
+// How much has to go before `bytes` more fit.
+uint64_t Budget::Share::lacking(uint64_t bytes) const {
+  const auto over = [&](uint64_t used, uint64_t limit) {
+    return used + bytes > limit ? used + bytes - limit : 0;
+  };
+  return std::max(over(used_, limit()), over(budget_.used_, budget_.limit_));
+}
+
+bool Budget::Share::reserve_free(uint64_t bytes) {
+  if (lacking(bytes) > 0) return false;
+  reserve_anyway(bytes);
+  return true;
+}
+
+bool Budget::Share::reserve(uint64_t bytes) {
+  if (bytes > limit()) return false;
+  if (const uint64_t missing = lacking(bytes); missing > 0) evict(missing);
+  // Then from the others, as long as it is the common limit that lacks.
+  std::vector<Share*> others = budget_.shares_;
+  std::sort(others.begin(), others.end(),
+            [](const Share* a, const Share* b) { return a->used_ > b->used_; });
+  for (Share* other : others) {
+    const uint64_t missing = lacking(bytes);
+    if (missing == 0 || used_ + bytes > limit()) break;
+    if (other != this) other->evict(missing);
+  }
+  return reserve_free(bytes);
+}
+
+void Budget::Share::reserve_anyway(uint64_t bytes) {
+  used_ += bytes;
+  budget_.used_ += bytes;
+}
+
+void Budget::Share::release(uint64_t bytes) {
+  used_ -= bytes;
+  budget_.used_ -= bytes;
+}
+
+namespace {
+
+// The first number of a file such as memory.max; "max" or a missing file: no limit.
+uint64_t number_in(const std::string& path) {
+  std::ifstream file(path);
+  uint64_t value = 0;
+  return file >> value ? value : UINT64_MAX;
+}
+
+uint64_t machine_available() {
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  while (file >> word)
+    if (word == "MemAvailable:") {
+      uint64_t kib = 0;
+      file >> kib;
+      return kib << 10;
+    }
+  return uint64_t{1} << 30;
+}
+
+// What is left below the tightest memory.max on the way up from the process's cgroup (v2).
+uint64_t cgroup_available() {
+  std::ifstream file("/proc/self/cgroup");
+  std::string line;
+  uint64_t available = UINT64_MAX;
+  while (std::getline(file, line)) {
+    if (!line.starts_with("0::")) continue;
+    std::string folder = line.substr(3);
+    for (;;) {
+      const std::string base = "/sys/fs/cgroup" + folder + "/memory.";
+      const uint64_t most = number_in(base + "max");
+      const uint64_t current = number_in(base + "current");
+      if (most != UINT64_MAX && current != UINT64_MAX)
+        available = std::min(available, most > current ? most - current : 0);
+      if (folder.empty() || folder == "/") break;
+      folder.resize(folder.rfind('/'));
+    }
+  }
+  return available;
+}
+
+}  // namespace
+
+uint64_t default_budget() {
+  const uint64_t free = std::min(machine_available(), cgroup_available());
+  return std::max(align_down(free / 2, kPage), limits::kBudgetMin);
+}
+
+}  // namespace r3map::region

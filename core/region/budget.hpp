@@ -1,0 +1,57 @@
+// How much may be resident: the limit of all regions of an engine together, and each one's own.
+// Anonymous memory is never reclaimed by the kernel, so r3map has to.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace r3map::region {
+
+// Thread: home loop.
+class Budget {
+ public:
+  // One region's share. Registers itself for its lifetime.
+  class Share {
+   public:
+    // `limit` 0: only the common one.
+    Share(Budget& budget, uint64_t limit);
+    virtual ~Share();
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+
+    // Makes room by evicting, here first; false if not enough can be evicted.
+    bool reserve(uint64_t bytes);
+    // As reserve, but evicts nothing.
+    bool reserve_free(uint64_t bytes);
+    // For a thread that waits in a page fault: over the limit if it must be.
+    void reserve_anyway(uint64_t bytes);
+    void release(uint64_t bytes);
+
+    uint64_t limit() const;
+    uint64_t used() const { return used_; }
+
+   protected:
+    // Evicts until `bytes` are free, or nothing more can be. Calls release().
+    virtual void evict(uint64_t bytes) = 0;
+
+   private:
+    friend class Budget;
+    uint64_t lacking(uint64_t bytes) const;
+    Budget& budget_;
+    const uint64_t own_limit_;
+    uint64_t used_ = 0;
+  };
+
+  explicit Budget(uint64_t limit) : limit_(limit) {}
+  uint64_t limit() const { return limit_; }
+
+ private:
+  const uint64_t limit_;
+  uint64_t used_ = 0;
+  std::vector<Share*> shares_;
+};
+
+// Half of what is free for this process: of its cgroup's limit, if it has one, or the machine's.
+uint64_t default_budget();
+
+}  // namespace r3map::region

@@ -1,0 +1,37 @@
+// Gives memory back, oldest arrival first. A region's pages carry no sign of when they were last
+// touched, and for what is read once in order the oldest is the right choice.
+#pragma once
+
+#include <deque>
+#include <functional>
+
+#include "region/budget.hpp"
+#include "region/fill.hpp"
+#include "region/pins.hpp"
+
+namespace r3map::region {
+
+// Thread: home loop.
+class Evictor : public Budget::Share {
+ public:
+  Evictor(Budget& budget, uint64_t limit, Fill& fill, const Pins& pins)
+      : Share(budget, limit), fill_(fill), pins_(pins) {}
+
+  // These pages arrived, and can be evicted from now on. They are counted (Share) already.
+  void arrived(Range range) { arrivals_.push_back(range); }
+
+  // Gives back what is resident in `range` and not pinned.
+  void evict_range(Range range);
+  uint64_t evicted_bytes() const { return evicted_; }
+
+ protected:
+  void evict(uint64_t bytes) override;
+
+ private:
+  Fill& fill_;
+  const Pins& pins_;
+  std::deque<Range> arrivals_;  // may overlap, and hold what is gone already
+  uint64_t evicted_ = 0;
+};
+
+}  // namespace r3map::region

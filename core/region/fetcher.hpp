@@ -1,0 +1,85 @@
+// Sends a region's requests to its resource: those that somebody waits for at once, the others in
+// their order and within limits. Must not know page faults.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+
+#include "loop/event.hpp"
+#include "region/budget.hpp"
+#include "region/fill.hpp"
+#include "resource/resource.hpp"
+
+namespace r3map::region {
+
+// One request under way.
+struct Fetch {
+  Range range;  // page aligned
+  resource::Urgency urgency;
+  uint64_t generation = 0;
+  std::stop_source stop;
+  uint64_t landed = 0;  // once it has ended
+};
+
+struct FetchCounters {
+  uint64_t requests = 0;
+  uint64_t failed = 0;
+  uint64_t fetched_bytes = 0;
+};
+
+// Thread: home loop.
+class Fetcher {
+ public:
+  struct Limits {
+    uint64_t request;                // bytes of one request
+    uint64_t bulk;                   // bytes under way that nobody waits for in a fault
+    loop::Clock::duration deadline;  // of one request; zero: none
+  };
+  // `done`: a fetch ended, and what it did not land is absent again. `progress`: bytes landed; on
+  // any thread.
+  Fetcher(resource::Resource& resource, Fill& fill, Budget::Share& share, Limits limits,
+          std::function<void(const Fetch&, const Result<>&)> done,
+          std::function<void()> progress);
+
+  // Fetches the absent part at the begin of `range` now, at most one request, and answers it.
+  // Nothing if the first page isn't absent.
+  Range demand(Range range);
+  // Fetches what is absent in `range` when its turn comes. Not for Urgency::demand.
+  // Nothing past limits::kQueuedRanges.
+  void enqueue(Range range, resource::Urgency urgency);
+  // Starts what can be started.
+  void pump();
+
+  void forget_queued(resource::Urgency urgency) { queue(urgency).clear(); }
+  bool is_idle() const { return running_.empty() && queued() == 0; }
+  size_t queued() const;
+  bool has_running() const { return !running_.empty(); }
+  void stop();  // cancels what runs, forgets what is queued, and starts nothing any more
+  loop::Task<void> idle() { return tasks_.idle(); }
+  const FetchCounters& counters() const { return counters_; }
+
+ private:
+  std::deque<Range>& queue(resource::Urgency urgency);
+  bool start_next(resource::Urgency urgency);
+  bool reserve(uint64_t bytes, resource::Urgency urgency);
+  void start(Range range, resource::Urgency urgency);
+  loop::Task<void> run(std::list<Fetch>::iterator fetch);
+
+  resource::Resource& resource_;
+  Fill& fill_;
+  Budget::Share& share_;
+  const Limits limits_;
+  std::function<void(const Fetch&, const Result<>&)> done_;
+  std::function<void()> progress_;
+  std::array<std::deque<Range>, 3> queues_;  // require, readahead, pull
+  std::list<Fetch> running_;
+  uint64_t bulk_bytes_ = 0;
+  size_t bulk_requests_ = 0;
+  bool stopped_ = false;
+  FetchCounters counters_;
+  loop::TaskGroup tasks_;
+};
+
+}  // namespace r3map::region

@@ -1,0 +1,437 @@
+#include "region/region.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace r3map::region {
+
+using resource::Urgency;
+
+namespace {
+
+// A fault on a page that is further behind what its request is just receiving is not left waiting
+// for it.
+constexpr uint64_t kOvertake = 1 << 20;
+// A call for no more than this is sent off at once, as a fault is; more waits for its turn.
+constexpr uint64_t kSmallCall = 1 << 20;
+// read() copies so much at a time, so that it can be larger than the budget.
+constexpr uint64_t kReadPiece = 4 << 20;
+// What the loop's own thread copies without a detour.
+constexpr size_t kInlineCopy = 64 << 10;
+
+uint64_t share_of(uint64_t limit, uint64_t divisor, uint64_t most) {
+  return std::max(align_down(std::min(limit / divisor, most), kPage), kPage);
+}
+
+Fetcher::Limits fetch_limits(const resource::Info& info, uint64_t limit,
+                             const RegionOptions& options) {
+  return {share_of(limit, 8, info.preferred_request),
+          share_of(limit, 4, info.preferred_request * info.parallel_requests), options.deadline};
+}
+
+uint64_t effective_limit(const Budget& budget, uint64_t own) {
+  return own == 0 ? budget.limit() : std::min(own, budget.limit());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<memory::LocalMemory>> open_best_memory(uint64_t size,
+                                                              uint64_t eager_limit) {
+  Result<std::unique_ptr<memory::LocalMemory>> uffd = memory::open_uffd(size);
+  if (uffd || uffd.error().code != Code::unsupported) return uffd;
+  Result<std::unique_ptr<memory::LocalMemory>> plain = memory::open_plain(size, eager_limit);
+  if (!plain) return fail(plain.error().code, uffd.error().message + "; " + plain.error().message);
+  return plain;
+}
+
+// Held by every public operation, so that close() can wait for them.
+class Region::Operation {
+ public:
+  explicit Operation(Region& region) : region_(region) { ++region_.operations_running_; }
+  ~Operation() {
+    if (--region_.operations_running_ == 0 && region_.on_operations_ended_)
+      region_.on_operations_ended_->set();
+  }
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+ private:
+  Region& region_;
+};
+
+// ---- opening and closing --------------------------------------------------------------------
+
+loop::Task<Result<std::unique_ptr<Region>>> Region::open(
+    Environment environment, std::unique_ptr<resource::Resource> resource,
+    RegionOptions options) {
+  const uint64_t limit = effective_limit(environment.budget, options.budget);
+  Result<std::unique_ptr<memory::LocalMemory>> memory =
+      environment.open_memory(resource->info().size, limit);
+  if (!memory) co_return fail(std::move(memory.error()));
+  std::unique_ptr<Region> region(new Region(environment, std::move(resource), std::move(*memory),
+                                            std::move(options)));
+  Result<> ready;
+  if (region->memory_->on_demand()) {
+    ready = region->watch_->watch(loop::FdWatch::kReadable);
+    if (ready) region->start_pulling();
+  } else {
+    const Range all{0, region->memory_->capacity()};
+    region->pins_.add(all);
+    auto reading = region->require(all);
+    ready = co_await reading;
+  }
+  if (!ready) {
+    auto closing = region->close();
+    co_await closing;
+    co_return fail(std::move(ready.error()));
+  }
+  co_return region;
+}
+
+Region::Region(Environment environment, std::unique_ptr<resource::Resource> resource,
+               std::unique_ptr<memory::LocalMemory> memory, RegionOptions options)
+    : environment_(std::move(environment)),
+      resource_(std::move(resource)),
+      memory_(std::move(memory)),
+      options_(std::move(options)),
+      size_(resource_->info().size),
+      limit_(effective_limit(environment_.budget, options_.budget)),
+      granule_(share_of(limit_, 8,
+                        options_.chunk_size ? options_.chunk_size : resource_->info().granule)),
+      fill_(*memory_),
+      evictor_(environment_.budget, options_.budget, fill_, pins_),
+      readahead_(size_, granule_, share_of(limit_, 4, limits::kReadaheadWindow)),
+      faults_(environment_.loop, options_.deadline,
+              [this](uint64_t offset) {
+                fail_fault(offset, {Code::timed_out, "a page did not arrive within the deadline"});
+              }),
+      fetcher_(*resource_, fill_, evictor_,
+               fetch_limits(resource_->info(), limit_, options_),
+               [this](const Fetch& fetch, const Result<>& result) { on_fetched(fetch, result); },
+               [this] { on_landed(); }),
+      self_(std::make_shared<Region*>(this)) {
+  if (memory_->on_demand())
+    watch_ = std::make_unique<loop::FdWatch>(environment_.loop, memory_->fault_descriptor(),
+                                             [this](int) { on_faults(); });
+}
+
+Region::~Region() = default;
+
+void Region::start_pulling() {
+  const Range all{0, memory_->capacity()};
+  for (Range range : options_.priority)
+    fetcher_.enqueue(intersect(page_aligned(range), all), Urgency::pull);
+  if (options_.pull == Pull::all) fetcher_.enqueue(all, Urgency::pull);
+}
+
+loop::Task<void> Region::close() {
+  closing_ = true;
+  watch_.reset();
+  fetcher_.stop();
+  wake_waiters();
+  auto fetches = fetcher_.idle();
+  co_await fetches;
+  while (operations_running_ > 0) {
+    loop::Event ended;
+    on_operations_ended_ = &ended;
+    co_await ended;
+    on_operations_ended_ = nullptr;
+  }
+}
+
+// ---- page faults ----------------------------------------------------------------------------
+
+void Region::on_faults() {
+  std::array<memory::Fault, 64> faults;
+  for (size_t count = faults.size(); count == faults.size();) {
+    count = memory_->take_faults(faults);
+    fault_count_ += count;
+    for (size_t i = 0; i < count; ++i) on_fault(faults[i].offset);
+  }
+}
+
+void Region::on_fault(uint64_t offset) {
+  const Fill::Page page = fill_.page(offset);
+  switch (page.state) {
+    case PageState::resident: memory_->wake({offset, kPage}); return;
+    case PageState::held: on_trap(offset); return;
+    case PageState::landing: faults_.add(offset); return;
+    case PageState::filling:
+      faults_.add(offset);
+      if (fill_.dont_hold(offset))
+        read_ahead(readahead_.on_trap(offset));
+      else
+        on_trap(offset);  // it was held a moment ago, perhaps
+      overtake(offset, page.owned);
+      return;
+    case PageState::absent: fetch_for_fault(offset); return;
+  }
+}
+
+void Region::on_trap(uint64_t offset) {
+  const Result<bool> released = fill_.release(offset);
+  if (!released) fail_fault(offset, released.error());
+  if (released && *released) read_ahead(readahead_.on_trap(offset));
+}
+
+void Region::fetch_for_fault(uint64_t offset) {
+  if (dead_.code != Code::ok) return fail_fault(offset, dead_);
+  faults_.add(offset);
+  Readahead::Plan plan;
+  if (options_.pull == Pull::none)
+    plan.demand = intersect({offset, granule_}, {0, memory_->capacity()});
+  else
+    plan = readahead_.on_fault(offset);
+  const Range started = fetcher_.demand(plan.demand);
+  // A granule may be larger than a request.
+  fetcher_.enqueue(range_between(started.end(), plan.demand.end()), Urgency::readahead);
+  read_ahead(plan);
+}
+
+void Region::read_ahead(const Readahead::Plan& plan) {
+  if (plan.ahead.empty()) return;
+  if (plan.trap && fill_.page(*plan.trap).state == PageState::absent) fill_.hold(*plan.trap);
+  fetcher_.enqueue(plan.ahead, Urgency::readahead);
+}
+
+// The page is on its way, but its request has much else to bring first.
+void Region::overtake(uint64_t offset, Range owned) {
+  if (offset - owned.offset <= kOvertake) return;
+  const Range part = intersect({offset, granule_}, owned);
+  fill_.take_away(part);
+  fetcher_.demand(part);
+}
+
+void Region::fail_fault(uint64_t offset, const Error& error) {
+  ++failed_fault_count_;
+  last_error_ = error;
+  if (Result<> poisoned = fill_.poison(offset); !poisoned) last_error_ = poisoned.error();
+}
+
+// ---- what requests brought ------------------------------------------------------------------
+
+void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
+  if (fetch.landed > 0) evictor_.arrived(fetch.range);
+  if (!closing_) {
+    if (!result && result.error().code == Code::stale) dead_ = result.error();
+    for (const uint64_t offset : faults_.in(fetch.range)) settle_fault(offset, fetch, result);
+    if (!result && fetch.urgency >= Urgency::readahead) fetcher_.forget_queued(fetch.urgency);
+    if (!result && fetch.urgency == Urgency::pull && background_) background_ = result;
+  }
+  tell_waiters(fetch, result);
+  wake_waiters();
+}
+
+void Region::settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result) {
+  const PageState state = fill_.page(offset).state;
+  if (state == PageState::filling || state == PageState::landing) return;  // another request's
+  faults_.settle({offset, kPage});
+  if (state == PageState::held) return on_trap(offset);
+  if (state == PageState::resident) return memory_->wake({offset, kPage});
+  // A request that nobody waited for may have failed for want of time: the fault has its own.
+  const bool final = !result && (fetch.urgency <= Urgency::require ||
+                                 !is_transient(result.error().code));
+  if (final)
+    fail_fault(offset, result.error());
+  else
+    fetch_for_fault(offset);
+}
+
+void Region::tell_waiters(const Fetch& fetch, const Result<>& result) {
+  for (Waiter* waiter : waiters_) {
+    const Range common = intersect(fetch.range, waiter->missing);
+    if (common.empty() || fill_.first_absent(common).empty()) continue;
+    if (!result && (fetch.urgency <= Urgency::require || !is_transient(result.error().code)))
+      waiter->result = result;
+    else
+      waiter->again.push_back(common);
+  }
+}
+
+// Thread: any.
+void Region::on_landed() {
+  if (waiting_.load(std::memory_order_relaxed) == 0) return;
+  if (wakeup_posted_.exchange(true)) return;
+  environment_.loop.post([weak = std::weak_ptr<Region*>(self_)] {
+    const std::shared_ptr<Region*> self = weak.lock();
+    if (!self) return;
+    (*self)->wakeup_posted_ = false;
+    (*self)->wake_waiters();
+  });
+}
+
+void Region::wake_waiters() {
+  for (Waiter* waiter : waiters_)
+    if (waiter->wakeup) waiter->wakeup->set();
+}
+
+// ---- calls ----------------------------------------------------------------------------------
+
+// Sends for what is missing in `pages`. They are pinned.
+void Region::request_pages(Range pages) {
+  if (const Result<std::vector<uint64_t>> released = fill_.release_all(pages); released)
+    for (const uint64_t offset : *released) read_ahead(readahead_.on_trap(offset));
+  if (pages.length > kSmallCall) return fetcher_.enqueue(pages, Urgency::require);
+  for (uint64_t at = pages.offset; at < pages.end();) {
+    const Fill::Page page = fill_.page(at);
+    if (page.state == PageState::absent) {
+      at = std::max(fetcher_.demand(range_between(at, pages.end())).end(), at + kPage);
+    } else if (page.state == PageState::filling) {
+      overtake(at, page.owned);
+      at = std::max(page.owned.end(), at + kPage);
+    } else {
+      at += kPage;
+    }
+  }
+}
+
+// Whether all of it is here. Pages that are stay, since they are pinned.
+Result<bool> Region::arrived(Waiter& waiter) {
+  if (closing_) return fail(Code::canceled, "the region was closed");
+  while (!waiter.missing.empty() && fill_.is_resident({waiter.missing.offset, kPage})) {
+    // In strides: what has arrived is mostly a long run.
+    uint64_t step = kPage;
+    while (step * 2 <= waiter.missing.length &&
+           fill_.is_resident({waiter.missing.offset, step * 2}))
+      step *= 2;
+    waiter.missing = range_between(waiter.missing.offset + step, waiter.missing.end());
+  }
+  if (waiter.missing.empty()) return true;
+  if (!waiter.result) return fail(waiter.result.error());
+  if (dead_.code != Code::ok) return fail(dead_);
+  for (const Range range : std::exchange(waiter.again, {})) request_pages(range);
+  if (!fetcher_.has_running())
+    return fail(Code::no_memory, "the budget of " + std::to_string(limit_) + " bytes is used up");
+  return false;
+}
+
+loop::Task<Result<>> Region::require(Range pages) {
+  Operation operation(*this);
+  Waiter waiter;
+  waiter.missing = pages;
+  waiter.again.push_back(pages);
+  const auto self = waiters_.insert(waiters_.end(), &waiter);
+  waiting_ = waiters_.size();
+  bool expired = false;
+  loop::Timer timer(environment_.loop, [&] {
+    expired = true;
+    if (waiter.wakeup) waiter.wakeup->set();
+  });
+  Result<bool> here = arrived(waiter);
+  while (here && !*here && !expired) {
+    if (options_.deadline > loop::Clock::duration::zero()) timer.start(options_.deadline);
+    loop::Event wakeup;
+    waiter.wakeup = &wakeup;
+    co_await wakeup;
+    waiter.wakeup = nullptr;
+    here = arrived(waiter);
+  }
+  waiters_.erase(self);
+  waiting_ = waiters_.size();
+  if (!here) co_return fail(std::move(here.error()));
+  if (!*here) co_return fail(Code::timed_out, "nothing arrived within the deadline");
+  co_return Result<>();
+}
+
+Result<> Region::add_pin(Range pages) {
+  // Some must stay free, or a page fault elsewhere could not be answered.
+  const uint64_t most = limit_ - limit_ / 8;
+  if (memory_->on_demand() && pins_.bytes_with(pages) > most)
+    return fail(Code::no_memory, std::to_string(pages.length) + " bytes exceed what is left of " +
+                                     std::to_string(most) + " bytes, seven eighths of the budget");
+  pins_.add(pages);
+  return {};
+}
+
+loop::Task<Result<>> Region::pin(Range range) {
+  Operation operation(*this);
+  const Range pages = range.empty() ? Range{} : page_aligned(range);
+  if (Result<> added = add_pin(pages); !added) co_return added;
+  auto requiring = require(pages);
+  Result<> result = co_await requiring;
+  if (!result) pins_.remove(pages);
+  co_return result;
+}
+
+Result<> Region::unpin(Range range) {
+  if (!pins_.remove(range.empty() ? Range{} : page_aligned(range)))
+    return fail(Code::invalid, "this range is not pinned");
+  fetcher_.pump();  // somebody may have waited for the room
+  return {};
+}
+
+loop::Task<Result<>> Region::populate(Range range) {
+  Operation operation(*this);
+  auto pinning = pin(range);
+  Result<> result = co_await pinning;
+  if (result) result = unpin(range);
+  co_return result;
+}
+
+loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
+  Operation operation(*this);
+  const uint64_t most = share_of(limit_, 4, kReadPiece);
+  while (!out.empty()) {
+    const Range range{offset, std::min<uint64_t>(out.size(), most)};
+    auto pinning = pin(range);
+    Result<> pinned = co_await pinning;
+    if (!pinned) co_return pinned;
+    const std::span<std::byte> piece = out.first(range.length);
+    if (piece.size() <= kInlineCopy) {
+      memory_->read_pinned(offset, piece);
+    } else {
+      auto copying = environment_.workers.run(loop::Priority::urgent, [&] {
+        memory_->read_pinned(offset, piece);
+        return true;
+      });
+      co_await copying;
+    }
+    if (Result<> unpinned = unpin(range); !unpinned) co_return unpinned;
+    offset += range.length;
+    out = out.subspan(range.length);
+  }
+  co_return Result<>();
+}
+
+void Region::prefetch(std::span<const Range> ranges) {
+  for (Range range : ranges)
+    if (!range.empty()) fetcher_.enqueue(page_aligned(range), Urgency::pull);
+}
+
+void Region::evict(Range range) {
+  if (memory_->on_demand() && !range.empty()) evictor_.evict_range(page_aligned(range));
+}
+
+loop::Task<Result<>> Region::wait() {
+  Operation operation(*this);
+  Waiter waiter;
+  const auto self = waiters_.insert(waiters_.end(), &waiter);
+  while (!fetcher_.is_idle() && !closing_) {
+    loop::Event wakeup;
+    waiter.wakeup = &wakeup;
+    co_await wakeup;
+    waiter.wakeup = nullptr;
+  }
+  waiters_.erase(self);
+  if (closing_) co_return fail(Code::canceled, "the region was closed");
+  co_return std::exchange(background_, Result<>());
+}
+
+RegionStats Region::stats() const {
+  RegionStats stats;
+  stats.eager = !memory_->on_demand();
+  stats.size = size_;
+  stats.resident = fill_.resident_bytes();
+  stats.pinned = pins_.bytes();
+  stats.in_flight = fill_.filling_bytes();
+  stats.budget = limit_;
+  stats.faults = fault_count_;
+  stats.failed_faults = failed_fault_count_;
+  stats.requests = fetcher_.counters().requests;
+  stats.failed_requests = fetcher_.counters().failed;
+  stats.fetched = fetcher_.counters().fetched_bytes;
+  stats.evicted = evictor_.evicted_bytes();
+  return stats;
+}
+
+}  // namespace r3map::region

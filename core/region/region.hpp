@@ -1,0 +1,152 @@
+// A resource in local memory: what the C ABI, and later front-ends and servers, work with. Decides
+// what is fetched, kept and given up; moves nothing itself.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "loop/worker_pool.hpp"
+#include "memory/local_memory.hpp"
+#include "region/evictor.hpp"
+#include "region/fetcher.hpp"
+#include "region/fill.hpp"
+#include "region/pins.hpp"
+#include "region/readahead.hpp"
+#include "region/waiting_faults.hpp"
+#include "resource/resource.hpp"
+
+namespace r3map::region {
+
+enum class Pull { none, readahead, all };
+
+struct RegionOptions {
+  uint64_t chunk_size = 0;  // what a lone fault fetches; 0: the resource's granule
+  uint64_t budget = 0;      // resident bytes; 0: the engine's budget only
+  // How long a fault may take, or a call may go without progress; zero: for ever.
+  loop::Clock::duration deadline = limits::kDeadline;
+  Pull pull = Pull::readahead;
+  std::vector<Range> priority;  // pulled first
+};
+
+struct RegionStats {
+  bool eager = false;
+  uint64_t size = 0, resident = 0, pinned = 0, in_flight = 0, budget = 0;
+  uint64_t faults = 0, failed_faults = 0;
+  uint64_t requests = 0, failed_requests = 0, fetched = 0, evicted = 0;
+};
+
+// What regions share.
+struct Environment {
+  loop::Loop& loop;
+  loop::WorkerPool& workers;
+  Budget& budget;
+  // Opens memory for a size; tests pass one kind or the other.
+  std::function<Result<std::unique_ptr<memory::LocalMemory>>(uint64_t size, uint64_t eager_limit)>
+      open_memory;
+};
+
+// userfaultfd, or where it is forbidden memory that is filled at open.
+Result<std::unique_ptr<memory::LocalMemory>> open_best_memory(uint64_t size, uint64_t eager_limit);
+
+// Thread: home loop, but for data(), size() and version(). Ranges are in bytes, at any alignment,
+// inside the size.
+class Region {
+ public:
+  // With memory that is not filled on demand, everything is read before this returns.
+  static loop::Task<Result<std::unique_ptr<Region>>> open(
+      Environment environment, std::unique_ptr<resource::Resource> resource,
+      RegionOptions options);
+  // Only after close().
+  ~Region();
+
+  const std::byte* data() const { return memory_->data(); }
+  uint64_t size() const { return size_; }
+  const std::string& version() const { return resource_->info().version; }
+
+  // Resident now, or an error; perhaps evicted later.
+  loop::Task<Result<>> populate(Range range);
+  // Resident until unpin() of the same range.
+  loop::Task<Result<>> pin(Range range);
+  Result<> unpin(Range range);
+  // Copies out. The buffer must live until the task ends.
+  loop::Task<Result<>> read(uint64_t offset, std::span<std::byte> out);
+  void prefetch(std::span<const Range> ranges);
+  void evict(Range range);
+  // Until nothing is fetched in the background; the first error of that since the last wait.
+  loop::Task<Result<>> wait();
+
+  RegionStats stats() const;
+  const Error& last_error() const { return last_error_; }  // of a fault; Code::ok if none
+
+  // Operations end with Code::canceled, threads that wait in faults get SIGBUS.
+  loop::Task<void> close();
+
+ private:
+  // A caller who waits for pages, woken whenever some may have come.
+  struct Waiter {
+    Range missing;  // what is not known to be here
+    std::vector<Range> again;  // to be asked for once more
+    loop::Event* wakeup = nullptr;
+    Result<> result;
+  };
+  class Operation;
+
+
+  Region(Environment environment, std::unique_ptr<resource::Resource> resource,
+         std::unique_ptr<memory::LocalMemory> memory, RegionOptions options);
+
+  void start_pulling();
+  void on_faults();
+  void on_fault(uint64_t offset);
+  void on_trap(uint64_t offset);
+  void fetch_for_fault(uint64_t offset);
+  void read_ahead(const Readahead::Plan& plan);
+  void overtake(uint64_t offset, Range owned);
+  void fail_fault(uint64_t offset, const Error& error);
+  void on_fetched(const Fetch& fetch, const Result<>& result);
+  void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
+  void tell_waiters(const Fetch& fetch, const Result<>& result);
+  void on_landed();
+  void wake_waiters();
+
+  loop::Task<Result<>> require(Range pages);
+  void request_pages(Range pages);
+  Result<bool> arrived(Waiter& waiter);
+  Result<> add_pin(Range pages);
+
+  Environment environment_;
+  std::unique_ptr<resource::Resource> resource_;
+  std::unique_ptr<memory::LocalMemory> memory_;
+  const RegionOptions options_;
+  const uint64_t size_;
+  const uint64_t limit_;    // of what may be resident
+  const uint64_t granule_;  // what a lone fault fetches
+  Pins pins_;
+  Fill fill_;
+  Evictor evictor_;
+  Readahead readahead_;
+  WaitingFaults faults_;
+  Fetcher fetcher_;
+  std::unique_ptr<loop::FdWatch> watch_;
+  std::list<Waiter*> waiters_;
+  std::atomic<size_t> waiting_ = 0;  // the size of waiters_, for the threads that land
+  std::atomic<bool> wakeup_posted_ = false;
+  std::shared_ptr<Region*> self_;  // for what is posted and may come after the end
+  size_t operations_running_ = 0;
+  loop::Event* on_operations_ended_ = nullptr;
+  bool closing_ = false;
+  Error dead_{Code::ok, ""};  // the object changed: nothing more is fetched
+  Error last_error_{Code::ok, ""};
+  Result<> background_;
+  uint64_t fault_count_ = 0, failed_fault_count_ = 0;
+};
+
+}  // namespace r3map::region

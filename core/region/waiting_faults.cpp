@@ -1,0 +1,45 @@
+#include "region/waiting_faults.hpp"
+
+#include <algorithm>
+
+namespace r3map::region {
+
+WaitingFaults::WaitingFaults(loop::Loop& loop, loop::Clock::duration patience,
+                             std::function<void(uint64_t)> expired)
+    : patience_(patience), expired_(std::move(expired)), timer_(loop, [this] { on_timer(); }) {}
+
+void WaitingFaults::add(uint64_t offset) {
+  deadlines_.try_emplace(offset, loop::deadline_after(patience_));
+  // Left armed when its fault is settled: that is cheaper than a new timer for each fault.
+  if (!armed_ && patience_ > loop::Clock::duration::zero()) arm();
+}
+
+void WaitingFaults::settle(Range range) {
+  deadlines_.erase(deadlines_.lower_bound(range.offset), deadlines_.lower_bound(range.end()));
+}
+
+std::vector<uint64_t> WaitingFaults::in(Range range) const {
+  std::vector<uint64_t> offsets;
+  for (auto at = deadlines_.lower_bound(range.offset);
+       at != deadlines_.end() && at->first < range.end(); ++at)
+    offsets.push_back(at->first);
+  return offsets;
+}
+
+void WaitingFaults::arm() {
+  loop::Deadline earliest = loop::kNever;
+  for (const auto& [offset, deadline] : deadlines_) earliest = std::min(earliest, deadline);
+  armed_ = earliest != loop::kNever;
+  if (armed_) timer_.start(earliest - loop::Clock::now());
+}
+
+void WaitingFaults::on_timer() {
+  std::vector<uint64_t> late;
+  for (const auto& [offset, deadline] : deadlines_)
+    if (deadline <= loop::Clock::now()) late.push_back(offset);
+  for (const uint64_t offset : late) deadlines_.erase(offset);
+  for (const uint64_t offset : late) expired_(offset);
+  arm();
+}
+
+}  // namespace r3map::region
