@@ -72,6 +72,7 @@ Code code_of_errno(int number) {
     case ENOMEM:
     case EAGAIN: return Code::no_memory;  // mmap under RLIMIT_MEMLOCK, threads under RLIMIT_NPROC
     case EROFS: return Code::read_only;
+    case ESTALE: return Code::stale;  // NFS: the file was replaced on the server
     case EBUSY: return Code::busy;
     case ENOSYS:
     case EOPNOTSUPP: return Code::unsupported;
