@@ -1,0 +1,602 @@
+#include "http/client.hpp"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <list>
+#include <optional>
+#include <unordered_map>
+
+#include "base/limits.hpp"
+#include "loop/event.hpp"
+
+namespace r3map::http {
+
+namespace {
+
+using loop::Clock;
+
+constexpr long kBufferSize = 512 << 10;
+
+template <typename Duration>
+std::string seconds_text(Duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(duration).count()) + " s";
+}
+
+// "https://host:1/x" → "host:1".
+std::string host_of(std::string_view url) {
+  const size_t begin = url.find("://");
+  if (begin == std::string_view::npos) return std::string(url);
+  url.remove_prefix(begin + 3);
+  return std::string(url.substr(0, url.find_first_of("/?#")));
+}
+
+// Where the distributions keep their trusted authorities: a libcurl that was built elsewhere
+// looks for its builder's place only. Empty: leave it to libcurl.
+std::string system_ca_bundle() {
+  if (const char* file = std::getenv("SSL_CERT_FILE"); file && *file) return file;
+  static constexpr std::array<const char*, 5> kPlaces = {
+      "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Alpine
+      "/etc/pki/tls/certs/ca-bundle.crt",                   // Red Hat
+      "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // Red Hat, newer
+      "/etc/ssl/ca-bundle.pem",                             // SUSE
+      "/etc/ssl/cert.pem",                                  // Alpine
+  };
+  for (const char* place : kPlaces)
+    if (access(place, R_OK) == 0) return place;
+  return {};
+}
+
+struct Address {
+  std::string ip;
+  int port = 0;
+  bool operator==(const Address&) const = default;
+};
+
+Address address_of(int fd, int (*name)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (name(fd, reinterpret_cast<sockaddr*>(&storage), &size) < 0) return {};
+  char text[INET6_ADDRSTRLEN] = "";
+  if (storage.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
+    inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+    return {text, ntohs(v4->sin_port)};
+  }
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
+  inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+  return {text, ntohs(v6->sin6_port)};
+}
+
+bool has_unread_bytes(int fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+}  // namespace
+
+// One request, from perform() to its end; lives in perform()'s frame.
+struct Transfer {
+  Transfer(Client::Impl& owner, Request&& asked, Receiver& taker);
+
+  Client::Impl& client;
+  Request request;
+  Receiver& receiver;
+  std::string host;
+
+  CURL* easy = nullptr;  // while under way
+  curl_slist* headers = nullptr;
+  std::array<char, CURL_ERROR_SIZE> curl_text{};
+  bool sent = false;            // a connection was found; from here on silence is a stall
+  bool stale_connection = false;
+  Clock::time_point last_byte;
+
+  HeadParser parser;
+  bool head_given = false;
+  std::optional<Error> refusal;  // the receiver's or ours, from inside a callback
+
+  std::list<Transfer*>::iterator place;  // in the queue, or among those under way
+  bool queued = false;
+  std::optional<Result<>> result;  // set: over, though libcurl may not know yet
+  loop::Event done;
+  loop::Timer timer;
+
+  void clear_answer();
+  bool deliver_head();
+  Failure timed_out() const;
+  Failure failure(CURLcode code) const;
+};
+
+struct Client::Impl {
+  explicit Impl(loop::Loop& home)
+      : loop(home), timer(home, [this] { socket_action(CURL_SOCKET_TIMEOUT, 0); }) {}
+
+  loop::Loop& loop;
+  CURLM* multi = nullptr;
+  loop::Timer timer;
+  std::string ca_bundle = system_ca_bundle();
+  std::unordered_map<curl_socket_t, std::unique_ptr<loop::FdWatch>> watches;
+  std::unordered_map<curl_socket_t, bool> sockets;  // open ones; has it carried a request?
+  std::vector<CURL*> idle_handles;  // with their buffers, which are worth keeping
+  std::list<Transfer*> urgent, bulk, active;
+  size_t active_bulk = 0;
+  bool inside_curl = false;
+  bool closed = false;
+
+  Result<> init();
+  void release();
+
+  void enqueue(Transfer& transfer);
+  void end(Transfer& transfer, Result<> result);
+  void expired(Transfer& transfer);
+  void arm(Transfer& transfer);
+
+  void socket_action(curl_socket_t socket, int events);
+  void settle();
+  bool reap_ended();
+  bool reap_finished();
+  void start_queued();
+  void start(std::list<Transfer*>& queue);
+  Result<> prepare(Transfer& transfer);
+  void detach(Transfer& transfer);
+  CURL* new_handle();
+
+  static int on_socket(CURL*, curl_socket_t socket, int what, void* self, void*);
+  static int on_timer(CURLM*, long timeout_ms, void* self);
+  static curl_socket_t on_open(void* self, curlsocktype, curl_sockaddr* address);
+  static int on_close(void* self, curl_socket_t socket);
+  static int on_request(void* transfer, char* remote_ip, char* local_ip, int remote_port,
+                        int local_port);
+  static size_t on_header(char* data, size_t size, size_t count, void* transfer);
+  static size_t on_body(char* data, size_t size, size_t count, void* transfer);
+};
+
+// ---- one transfer
+
+Transfer::Transfer(Client::Impl& owner, Request&& asked, Receiver& taker)
+    : client(owner),
+      request(std::move(asked)),
+      receiver(taker),
+      host(host_of(request.url)),
+      timer(owner.loop, [this] { client.expired(*this); }) {}
+
+void Transfer::clear_answer() {
+  parser = {};
+  head_given = sent = stale_connection = false;
+  curl_text[0] = 0;
+}
+
+// The head to the receiver once it is complete. False: the request is to end.
+bool Transfer::deliver_head() {
+  if (!parser.complete() || head_given) return true;
+  head_given = true;
+  const Head& head = parser.head();
+  const std::string_view encoding = head.field("content-encoding");
+  if (head.status < 300 && !encoding.empty() && encoding != "identity") {
+    refusal = Error{Code::unsupported, host + ": the server encodes the content (" +
+                                           std::string(encoding.substr(0, 40)) +
+                                           ") although identity was asked for"};
+    return false;
+  }
+  if (Result<> taken = receiver.head(head); !taken) {
+    refusal = std::move(taken.error());
+    return false;
+  }
+  return true;
+}
+
+Failure Transfer::timed_out() const {
+  return fail(Code::timed_out, host + ": no complete answer before the deadline");
+}
+
+// libcurl's verdict in our words.
+Failure Transfer::failure(CURLcode code) const {
+  const auto because = [&](Code ours, const std::string& what) {
+    return fail(ours, host + ": " + what);
+  };
+  const char* const detail = curl_text[0] ? curl_text.data() : curl_easy_strerror(code);
+  long os_error = 0;
+  if (easy) curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+  const std::string os_text =
+      os_error ? std::generic_category().message(static_cast<int>(os_error)) : detail;
+  switch (code) {
+    case CURLE_URL_MALFORMAT: return because(Code::invalid, "malformed URL");
+    case CURLE_COULDNT_RESOLVE_HOST: return because(Code::not_found, "no such host");
+    case CURLE_COULDNT_RESOLVE_PROXY: return because(Code::network, "no such proxy");
+    case CURLE_COULDNT_CONNECT: return because(Code::network, "can't connect: " + os_text);
+    case CURLE_OPERATION_TIMEDOUT:
+      return because(Code::network,
+                     "no connection within " + seconds_text(limits::kConnectTimeout));
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return because(Code::denied, std::string("the server's certificate is refused: ") + detail);
+    case CURLE_SSL_CACERT_BADFILE:
+      return because(Code::invalid, std::string("unusable CA bundle: ") + detail);
+    case CURLE_SSL_CONNECT_ERROR: return because(Code::network, std::string("TLS: ") + detail);
+    case CURLE_GOT_NOTHING:
+      return because(Code::network, "the server closed the connection without an answer");
+    case CURLE_PARTIAL_FILE:
+      return because(Code::network, "the server closed the connection in the middle of an answer");
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+      return because(Code::network, std::string("the connection broke: ") + detail);
+    case CURLE_OUT_OF_MEMORY:  // also what libcurl calls a header line beyond its own limit
+      return because(Code::protocol, "malformed answer: its header is too long");
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_HTTP2: return because(Code::protocol, std::string("malformed answer: ") + detail);
+    default: return because(Code::network, detail);
+  }
+}
+
+// ---- life
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<Client>> Client::open(loop::Loop& loop) {
+  auto impl = std::make_unique<Impl>(loop);
+  if (Result<> ready = impl->init(); !ready) return fail(std::move(ready.error()));
+  return std::unique_ptr<Client>(new Client(std::move(impl)));
+}
+
+Client::~Client() { impl_->release(); }
+
+Result<> Client::Impl::init() {
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return fail(Code::internal, "libcurl");
+  multi = curl_multi_init();
+  if (!multi) return fail(Code::no_memory, "libcurl");
+  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &Impl::on_socket);
+  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &Impl::on_timer);
+  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(limits::kConnections));
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, static_cast<long>(limits::kConnections));
+  return {};
+}
+
+void Client::Impl::release() {
+  for (CURL* easy : idle_handles) curl_easy_cleanup(easy);
+  if (multi) curl_multi_cleanup(multi);
+}
+
+void Client::shutdown() {
+  Impl& impl = *impl_;
+  impl.closed = true;
+  for (std::list<Transfer*>* list : {&impl.urgent, &impl.bulk, &impl.active}) {
+    const std::list<Transfer*> all = *list;  // end() takes them off
+    for (Transfer* transfer : all)
+      impl.end(*transfer, fail(Code::canceled, transfer->host + ": closed"));
+  }
+}
+
+// ---- queues
+
+loop::Task<Result<>> Client::perform(Request request, Receiver& receiver) {
+  Impl& impl = *impl_;
+  if (impl.closed) co_return fail(Code::canceled, "the HTTP client is closed");
+  if (impl.urgent.size() + impl.bulk.size() >= limits::kQueuedRequests)
+    co_return fail(Code::busy, "too many requests are waiting for a connection");
+  Transfer transfer(impl, std::move(request), receiver);
+  if (transfer.request.stop.stop_requested())
+    co_return fail(Code::canceled, transfer.host + ": stopped");
+  if (Clock::now() >= transfer.request.deadline) co_return transfer.timed_out();
+
+  impl.enqueue(transfer);
+  {
+    std::stop_callback stopped(transfer.request.stop, [&] {
+      impl.end(transfer, fail(Code::canceled, transfer.host + ": stopped"));
+    });
+    co_await transfer.done;
+  }
+  co_return std::move(*transfer.result);
+}
+
+void Client::Impl::enqueue(Transfer& transfer) {
+  std::list<Transfer*>& queue = transfer.request.urgent ? urgent : bulk;
+  transfer.place = queue.insert(queue.end(), &transfer);
+  transfer.queued = true;
+  arm(transfer);
+  start_queued();
+}
+
+// Ends a transfer wherever it stands. From inside a callback of libcurl's its handle stays until
+// libcurl can be called again.
+void Client::Impl::end(Transfer& transfer, Result<> result) {
+  if (transfer.result) return;
+  transfer.result = std::move(result);
+  transfer.timer.stop();
+  if (transfer.queued) {
+    (transfer.request.urgent ? urgent : bulk).erase(transfer.place);
+    transfer.queued = false;
+    transfer.done.set();
+  } else if (!inside_curl) {
+    settle();
+  }
+}
+
+// The next moment at which something may be too late.
+void Client::Impl::arm(Transfer& transfer) {
+  Clock::time_point at = transfer.request.deadline;
+  if (transfer.easy) {
+    // Before the request is sent, libcurl's connect timeout watches; look again after it.
+    const auto since = transfer.sent ? transfer.last_byte : Clock::now();
+    at = std::min(at, since + limits::kStall);
+  }
+  if (at != loop::kNever) transfer.timer.start(std::max(at - Clock::now(), Clock::duration(0)));
+}
+
+void Client::Impl::expired(Transfer& transfer) {
+  const Clock::time_point now = Clock::now();
+  if (now >= transfer.request.deadline) return end(transfer, transfer.timed_out());
+  if (transfer.easy && transfer.sent && now - transfer.last_byte >= limits::kStall)
+    return end(transfer, fail(Code::network, transfer.host + ": no byte for " +
+                                                 seconds_text(limits::kStall)));
+  arm(transfer);
+}
+
+// Urgent requests may use every connection, the others only their share: so there is always one
+// that comes free soon.
+void Client::Impl::start_queued() {
+  while (active.size() < limits::kConnections) {
+    if (!urgent.empty()) {
+      start(urgent);
+    } else if (!bulk.empty() && active_bulk < limits::kBulkConnections) {
+      start(bulk);
+    } else {
+      return;
+    }
+  }
+}
+
+void Client::Impl::start(std::list<Transfer*>& queue) {
+  Transfer& transfer = *queue.front();
+  active.splice(active.end(), queue, queue.begin());
+  transfer.queued = false;
+  active_bulk += !transfer.request.urgent;
+  Result<> ready = prepare(transfer);
+  if (ready && curl_multi_add_handle(multi, transfer.easy) == CURLM_OK) return arm(transfer);
+  if (ready) ready = fail(Code::no_memory, transfer.host + ": libcurl refuses the request");
+  transfer.result = std::move(ready);
+  transfer.timer.stop();
+  detach(transfer);
+}
+
+// ---- libcurl
+
+CURL* Client::Impl::new_handle() {
+  if (!idle_handles.empty()) {
+    CURL* easy = idle_handles.back();
+    idle_handles.pop_back();
+    return easy;
+  }
+  CURL* easy = curl_easy_init();
+  if (!easy) return nullptr;
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);  // a key may hold "..", and it is signed
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, "r3map");
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kBufferSize);
+  curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(std::chrono::milliseconds(limits::kConnectTimeout).count()));
+#if LIBCURL_VERSION_NUM >= 0x075700
+  // Or else a canceled request waits, and the loop with it, until getaddrinfo returns.
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &Impl::on_open);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Impl::on_close);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &Impl::on_request);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Impl::on_header);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Impl::on_body);
+  return easy;
+}
+
+Result<> Client::Impl::prepare(Transfer& transfer) {
+  const auto out_of_memory = [] { return fail(Code::no_memory, "libcurl: out of memory"); };
+  CURL* easy = transfer.easy = new_handle();
+  if (!easy) return out_of_memory();
+  transfer.headers = curl_slist_append(nullptr, "Accept-Encoding: identity");
+  for (const std::string& header : transfer.request.headers) {
+    // A line break would begin a header of its own.
+    if (header.find_first_of("\r\n") != std::string::npos)
+      return fail(Code::invalid, "a header may not hold line breaks");
+    curl_slist* longer = curl_slist_append(transfer.headers, header.c_str());
+    if (!longer) return out_of_memory();
+    transfer.headers = longer;
+  }
+  const std::string& bundle =
+      transfer.request.ca_bundle.empty() ? ca_bundle : transfer.request.ca_bundle;
+  curl_easy_setopt(easy, CURLOPT_CAINFO, bundle.empty() ? nullptr : bundle.c_str());
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, transfer.request.verify ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, transfer.request.verify ? 2L : 0L);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer.curl_text.data());
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, &transfer);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
+  if (curl_easy_setopt(easy, CURLOPT_URL, transfer.request.url.c_str()) != CURLE_OK)
+    return out_of_memory();
+  return {};
+}
+
+// Takes a transfer that is over away from libcurl and lets its task go on.
+void Client::Impl::detach(Transfer& transfer) {
+  if (transfer.easy) {
+    inside_curl = true;
+    curl_multi_remove_handle(multi, transfer.easy);
+    inside_curl = false;
+    curl_easy_setopt(transfer.easy, CURLOPT_ERRORBUFFER, nullptr);
+    curl_easy_setopt(transfer.easy, CURLOPT_HTTPHEADER, nullptr);
+    idle_handles.push_back(std::exchange(transfer.easy, nullptr));
+  }
+  curl_slist_free_all(std::exchange(transfer.headers, nullptr));
+  active.erase(transfer.place);
+  active_bulk -= !transfer.request.urgent;
+  transfer.done.set();
+}
+
+void Client::Impl::socket_action(curl_socket_t socket, int events) {
+  int running;
+  inside_curl = true;
+  curl_multi_socket_action(multi, socket, events, &running);
+  inside_curl = false;
+  settle();
+}
+
+// After libcurl has run: takes away what is over, starts what has waited for its place.
+void Client::Impl::settle() {
+  while (reap_finished() || reap_ended()) {
+  }
+  start_queued();
+}
+
+bool Client::Impl::reap_finished() {
+  bool any = false;
+  int left;
+  while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const CURLcode code = message->data.result;
+    Transfer* transfer = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    any = true;
+    if (transfer->stale_connection && !transfer->result) {
+      // The connection held bytes that nobody had asked for; it is closed now.
+      inside_curl = true;
+      curl_multi_remove_handle(multi, transfer->easy);
+      transfer->clear_answer();
+      curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
+      curl_multi_add_handle(multi, transfer->easy);
+      inside_curl = false;
+      continue;
+    }
+    if (transfer->result) {
+      // Ended by us meanwhile; reap_ended() takes it.
+    } else if (transfer->refusal) {
+      transfer->result = fail(std::move(*transfer->refusal));
+    } else if (code != CURLE_OK) {
+      transfer->result = transfer->failure(code);
+    } else if (!transfer->head_given) {
+      transfer->result = fail(Code::protocol, transfer->host + ": malformed answer: no header");
+    } else {
+      transfer->result = Result<>();
+    }
+    transfer->timer.stop();
+    detach(*transfer);
+  }
+  return any;
+}
+
+bool Client::Impl::reap_ended() {
+  bool any = false;
+  for (auto next = active.begin(); next != active.end();) {
+    Transfer& transfer = **next++;
+    if (!transfer.result) continue;
+    detach(transfer);
+    any = true;
+  }
+  return any;
+}
+
+int Client::Impl::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
+  auto& impl = *static_cast<Impl*>(self);
+  if (what == CURL_POLL_REMOVE) {
+    impl.watches.erase(socket);
+    return 0;
+  }
+  std::unique_ptr<loop::FdWatch>& watch = impl.watches[socket];
+  if (!watch) {
+    watch = std::make_unique<loop::FdWatch>(impl.loop, socket, [&impl, socket](int events) {
+      int ready = 0;
+      if (events & loop::FdWatch::kReadable) ready |= CURL_CSELECT_IN;
+      if (events & loop::FdWatch::kWritable) ready |= CURL_CSELECT_OUT;
+      impl.socket_action(socket, ready);
+    });
+  }
+  int interest = 0;
+  if (what & CURL_POLL_IN) interest |= loop::FdWatch::kReadable;
+  if (what & CURL_POLL_OUT) interest |= loop::FdWatch::kWritable;
+  return watch->watch(interest) ? 0 : -1;
+}
+
+int Client::Impl::on_timer(CURLM*, long timeout_ms, void* self) {
+  auto& impl = *static_cast<Impl*>(self);
+  if (timeout_ms < 0) {
+    impl.timer.stop();
+  } else {
+    impl.timer.start(std::chrono::milliseconds(timeout_ms));
+  }
+  return 0;
+}
+
+curl_socket_t Client::Impl::on_open(void* self, curlsocktype, curl_sockaddr* address) {
+  // The host's children must not inherit it.
+  const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (fd < 0) return CURL_SOCKET_BAD;
+  static_cast<Impl*>(self)->sockets[fd] = false;
+  return fd;
+}
+
+int Client::Impl::on_close(void* self, curl_socket_t socket) {
+  auto& impl = *static_cast<Impl*>(self);
+  impl.watches.erase(socket);
+  impl.sockets.erase(socket);
+  return close(socket);
+}
+
+// A connection is chosen, the request not yet sent. One that already holds bytes would give them
+// as the answer to this request, whoever they were meant for: libcurl 7.88 does not look. (A first
+// request is let pass: TLS 1.3 sends its tickets unasked.)
+int Client::Impl::on_request(void* data, char* remote_ip, char* local_ip, int remote_port,
+                             int local_port) {
+  auto& transfer = *static_cast<Transfer*>(data);
+  const Address remote{remote_ip, remote_port}, local{local_ip, local_port};
+  transfer.sent = true;
+  transfer.last_byte = Clock::now();
+  for (auto& [fd, used] : transfer.client.sockets) {
+    if (address_of(fd, getsockname) != local || address_of(fd, getpeername) != remote) continue;
+    if (std::exchange(used, true) && has_unread_bytes(fd)) {
+      transfer.stale_connection = true;
+      return CURL_PREREQFUNC_ABORT;
+    }
+  }
+  return CURL_PREREQFUNC_OK;
+}
+
+size_t Client::Impl::on_header(char* data, size_t size, size_t count, void* self) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  if (transfer.result) return 0;
+  transfer.last_byte = Clock::now();
+  const size_t length = size * count;
+  if (Result<> taken = transfer.parser.line({data, length}); !taken) {
+    transfer.refusal = Error{taken.error().code, transfer.host + ": " + taken.error().message};
+    return 0;
+  }
+  return transfer.deliver_head() ? length : 0;
+}
+
+size_t Client::Impl::on_body(char* data, size_t size, size_t count, void* self) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  const size_t length = size * count;
+  if (transfer.result || !transfer.head_given) return 0;
+  transfer.last_byte = Clock::now();
+  Result<> taken = transfer.receiver.body(std::as_bytes(std::span(data, length)));
+  if (!taken) transfer.refusal = std::move(taken.error());
+  // The receiver may have had this transfer stopped.
+  return taken && !transfer.result ? length : 0;
+}
+
+}  // namespace r3map::http

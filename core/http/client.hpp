@@ -1,0 +1,63 @@
+// The HTTP client: a bounded pool of connections on the loop. The only place with curl.h is
+// client.cpp. Knows nothing of ranges, versions or retries: one request, one answer.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "http/header.hpp"
+#include "loop/loop.hpp"
+#include "loop/task.hpp"
+
+namespace r3map::http {
+
+// A GET; what else there is comes with its users.
+struct Request {
+  std::string url;                   // without user and password
+  std::vector<std::string> headers;  // "Name: value"
+  std::string ca_bundle;             // a file; empty: the system's
+  bool verify = true;                // the server's certificate
+  bool urgent = false;               // overtakes what is not and has not begun
+  loop::Deadline deadline = loop::kNever;
+  std::stop_token stop;  // requested on the loop's thread, even from inside the receiver
+};
+
+// Takes one answer. Called inside libcurl: must not wait, nor call the client.
+class Receiver {
+ public:
+  virtual ~Receiver() = default;
+
+  // The final head, before any byte of the body. An error ends the request.
+  virtual Result<> head(const Head& head) = 0;
+  // The next bytes, from libcurl's own buffer. An error ends the request.
+  virtual Result<> body(std::span<const std::byte> data) = 0;
+};
+
+// Thread: the loop's, its creation and destruction too. Outlives its tasks.
+class Client {
+ public:
+  static Result<std::unique_ptr<Client>> open(loop::Loop& loop);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Until the answer is complete, whatever its status; redirects are answers like others. An error
+  // of the receiver comes back as it is. After this the receiver is not called any more.
+  loop::Task<Result<>> perform(Request request, Receiver& receiver);
+
+  // Ends what is under way with Code::canceled and refuses what comes later.
+  void shutdown();
+
+  struct Impl;
+
+ private:
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace r3map::http
