@@ -1,0 +1,106 @@
+#include "backend/http.hpp"
+
+#include <openssl/evp.h>
+
+#include "backend/object.hpp"
+#include "resource/url.hpp"
+
+namespace r3map::backend {
+
+namespace {
+
+std::string base64(std::string_view text) {
+  std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                     reinterpret_cast<const unsigned char*>(text.data()),
+                                     static_cast<int>(text.size()));
+  out.resize(static_cast<size_t>(length));
+  return out;
+}
+
+// Thread: immutable.
+class PlainDialect final : public Dialect {
+ public:
+  PlainDialect(std::string url, std::string authorization, HttpOptions options)
+      : url_(std::move(url)),
+        authorization_(std::move(authorization)),
+        options_(std::move(options)) {}
+
+  http::Request request(std::vector<http::Field> fields) const override {
+    http::Request request;
+    request.url = url_;
+    request.ca_bundle = options_.ca_bundle;
+    request.verify = options_.verify;
+    if (!authorization_.empty()) request.headers.push_back("Authorization: " + authorization_);
+    for (const http::Field& field : fields)
+      request.headers.push_back(field.name + ": " + field.value);
+    return request;
+  }
+
+  Error explain(const http::Head& head, std::string_view) const override {
+    const Code code = code_of_status(head.status);
+    const std::string number = " (" + std::to_string(head.status) + ")";
+    const std::string_view location = head.field("location");
+    if (head.status < 400 && !location.empty())
+      return {code, "redirected to " + shown(location) + number + ": open that URL instead"};
+    if (head.status == 401)
+      return {code, authorization_.empty() ? "the server wants a user and a password" + number
+                                           : "user or password are wrong" + number};
+    if (code == Code::denied) return {code, "access denied" + number};
+    if (code == Code::not_found) return {code, "not found" + number};
+    return {code, "the server answers " + status_text(head)};
+  }
+
+ private:
+  std::string url_;
+  std::string authorization_;
+  HttpOptions options_;
+};
+
+// "user:secret@host/path" → the URL without them, and what goes into Authorization.
+Result<std::unique_ptr<Dialect>> make_dialect(const resource::Url& url, HttpOptions options) {
+  if (!url.has_authority) return fail(Code::invalid, "expected " + url.scheme + "://host/…");
+  std::string_view rest = url.rest;
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
+  std::string authorization;
+  if (const size_t at = authority.rfind('@'); at != std::string_view::npos) {
+    Result<std::string> user = resource::percent_decode(authority.substr(0, at));
+    // The message would show the password.
+    if (!user) return fail(Code::invalid, "a broken %-escape in the URL's user or password");
+    if (user->find(':') == std::string::npos) user->push_back(':');
+    authorization = "Basic " + base64(*user);
+    rest.remove_prefix(at + 1);
+  }
+  if (rest.empty() || std::string_view("/?#:").find(rest[0]) != std::string_view::npos)
+    return fail(Code::invalid, "the URL names no host");
+  return std::make_unique<PlainDialect>(url.scheme + "://" + std::string(rest),
+                                        std::move(authorization), std::move(options));
+}
+
+loop::Task<Result<std::unique_ptr<resource::Resource>>> open_http(
+    loop::Loop& loop, http::Client& client, resource::Url url, resource::Options options,
+    resource::Request request) {
+  Result<HttpOptions> parsed = parse_http_options(options);
+  if (!parsed) co_return fail(std::move(parsed.error()));
+  const Pin pin = parsed->pin;
+  Result<std::unique_ptr<Dialect>> dialect = make_dialect(url, std::move(*parsed));
+  if (!dialect) co_return fail(std::move(dialect.error()));
+  auto opening = HttpObject::open(loop, client, std::move(*dialect), pin, std::move(request));
+  co_return co_await opening;
+}
+
+}  // namespace
+
+void register_http(resource::Registry& registry, loop::Loop& loop, http::Client& client) {
+  for (const char* scheme : {"http", "https"}) {
+    registry.add({scheme,
+                  {"pin", "ca_bundle", "verify"},
+                  [&loop, &client](resource::Url url, resource::Options options,
+                                   resource::Request request) {
+                    return open_http(loop, client, std::move(url), std::move(options),
+                                     std::move(request));
+                  }});
+  }
+}
+
+}  // namespace r3map::backend

@@ -1,0 +1,408 @@
+#include "backend/object.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+
+namespace r3map::backend {
+
+namespace {
+
+using http::Head;
+
+constexpr uint64_t kFirstBytes = 64 << 10;
+
+bool is_error(int status) { return status < 200 || status >= 300; }
+
+std::string range_text(Range range) {
+  return "bytes=" + std::to_string(range.offset) + "-" + std::to_string(range.end() - 1);
+}
+
+// That `head` announces exactly these bytes, of an object of `total`.
+Result<> check_range(const Head& head, Range range, uint64_t total) {
+  const std::string_view text = head.field("content-range");
+  if (text.empty()) return fail(Code::protocol, "the answer to a range has no Content-Range");
+  Result<http::ContentRange> got = http::parse_content_range(text);
+  if (!got) return fail(std::move(got.error()));
+  if (got->total && *got->total != total)
+    return fail(Code::stale, "the object changed since it was opened (its size was " +
+                                 std::to_string(total) + ", now " + std::to_string(*got->total) +
+                                 ")");
+  if (got->range != range || !got->total)
+    return fail(Code::protocol, "the server answers " + shown(text) + " to " + range_text(range));
+  Result<std::optional<uint64_t>> length = http::content_length(head);
+  if (!length) return fail(std::move(length.error()));
+  if (*length && **length != range.length)
+    return fail(Code::protocol, "Content-Length " + std::to_string(**length) +
+                                    " contradicts Content-Range " + shown(text));
+  return {};
+}
+
+}  // namespace
+
+Code code_of_status(int status) {
+  switch (status) {
+    case 401:
+    case 403:
+    case 407: return Code::denied;
+    case 404:
+    case 410: return Code::not_found;
+    case 405:
+    case 501: return Code::unsupported;
+    case 408:
+    case 425:
+    case 429:
+    case 503: return Code::busy;
+    case 412: return Code::stale;
+    case 416: return Code::out_of_range;
+    default: break;
+  }
+  if (status >= 500) return Code::io;
+  if (status >= 400) return Code::invalid;
+  return status >= 300 ? Code::unsupported : Code::protocol;
+}
+
+std::string status_text(const Head& head) {
+  const std::string number = std::to_string(head.status);
+  return head.reason.empty() ? number : number + " " + shown(head.reason);
+}
+
+std::string shown(std::string_view text) {
+  static constexpr size_t kLongest = 200;
+  std::string out(text.substr(0, kLongest));
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  if (text.size() > kLongest) out += "…";
+  return out;
+}
+
+Result<bool> parse_flag(const resource::Options& options, std::string_view name, bool fallback) {
+  const auto found = options.find(name);
+  if (found == options.end()) return fallback;
+  const std::string& text = found->second;
+  if (text == "true" || text == "1") return true;
+  if (text == "false" || text == "0") return false;
+  return fail(Code::invalid, std::string(name) + " is true or false, not '" + shown(text) + "'");
+}
+
+Result<HttpOptions> parse_http_options(const resource::Options& options) {
+  HttpOptions result;
+  if (const auto pin = options.find("pin"); pin != options.end()) {
+    if (pin->second != "auto" && pin->second != "none")
+      return fail(Code::invalid, "pin is auto or none, not '" + shown(pin->second) + "'");
+    result.pin = pin->second == "none" ? Pin::none : Pin::automatic;
+  }
+  if (const auto bundle = options.find("ca_bundle"); bundle != options.end())
+    result.ca_bundle = bundle->second;
+  Result<bool> verify = parse_flag(options, "verify", true);
+  if (!verify) return fail(std::move(verify.error()));
+  result.verify = *verify;
+  return result;
+}
+
+// ---- answers
+
+// Collects what an error answer says, and passes on the body of any other.
+class HttpObject::Answer : public http::Receiver {
+ public:
+  Result<> head(const Head& head) final {
+    head_ = head;
+    return is_error(head.status) ? Result<>() : accept(head);
+  }
+  Result<> body(std::span<const std::byte> data) final {
+    if (!is_error(head_.status)) return take(data);
+    if (data.size() > limits::kErrorBody - text_.size())
+      return fail(Code::protocol, "an error's text is too long");
+    text_.append(reinterpret_cast<const char*>(data.data()), data.size());
+    return {};
+  }
+
+  const Head& answer() const { return head_; }
+  const std::string& text() const { return text_; }
+
+ protected:
+  // An answer with a body of its own; an error ends it.
+  virtual Result<> accept(const Head& head) = 0;
+  virtual Result<> take(std::span<const std::byte> data) = 0;
+
+ private:
+  Head head_;  // status 0: none has come
+  std::string text_;
+};
+
+// The first contact: learns size and version, keeps the first bytes.
+class HttpObject::OpenAnswer final : public Answer {
+ public:
+  explicit OpenAnswer(HttpObject& object) : object_(object) {}
+
+  bool adopted() const { return adopted_; }
+  uint64_t missing() const { return expected_ - object_.prefix_.size(); }
+
+ private:
+  Result<> accept(const Head& head) override {
+    Result<> known = head.status == 206   ? accept_range(head)
+                     : head.status == 200 ? accept_whole(head)
+                                          : fail(Code::protocol, "the server answers " +
+                                                                     status_text(head) +
+                                                                     " to a GET");
+    adopted_ = known.has_value();
+    return known;
+  }
+
+  Result<> accept_range(const Head& head) {
+    Result<http::ContentRange> got = http::parse_content_range(head.field("content-range"));
+    if (!got) return fail(std::move(got.error()));
+    if (!got->total)
+      return fail(Code::unsupported, "the server does not tell the object's size");
+    const uint64_t size = *got->total;
+    const Range first{0, std::min(size, kFirstBytes)};
+    if (Result<> right = check_range(head, first, size); !right) return right;
+    expected_ = first.length;
+    return object_.adopt(head, size);
+  }
+
+  // No ranges here. That is bearable when the answer is the whole object; one of exactly the asked
+  // length may as well be a range that is called 200.
+  Result<> accept_whole(const Head& head) {
+    Result<std::optional<uint64_t>> length = http::content_length(head);
+    if (!length) return fail(std::move(length.error()));
+    if (!*length || **length >= kFirstBytes)
+      return fail(Code::unsupported,
+                  "the server ignores ranges (200 instead of 206): copy the object first");
+    expected_ = **length;
+    object_.keep_prefix_ = true;
+    return object_.adopt(head, expected_);
+  }
+
+  Result<> take(std::span<const std::byte> data) override {
+    if (data.size() > missing()) return fail(Code::protocol, "the answer is longer than announced");
+    object_.prefix_.insert(object_.prefix_.end(), data.begin(), data.end());
+    return {};
+  }
+
+  HttpObject& object_;
+  uint64_t expected_ = 0;
+  bool adopted_ = false;
+};
+
+// A range of the version that was opened, into a sink.
+class HttpObject::ReadAnswer final : public Answer {
+ public:
+  ReadAnswer(const HttpObject& object, Range range, resource::Sink& sink)
+      : object_(object), range_(range), sink_(sink) {}
+
+  uint64_t delivered() const { return delivered_; }
+
+ private:
+  Result<> accept(const Head& head) override {
+    if (head.status != 206 && head.status != 200)
+      return fail(Code::protocol, "the server answers " + status_text(head) + " to a GET");
+    if (Result<> same = object_.check_version(head); !same) return same;
+    if (head.status == 200)
+      return fail(Code::unsupported, "the server ignores ranges (200 instead of 206)");
+    return check_range(head, range_, object_.info_.size);
+  }
+
+  Result<> take(std::span<const std::byte> data) override {
+    if (data.size() > range_.length - delivered_)
+      return fail(Code::protocol, "the answer is longer than announced");
+    sink_.bytes(range_.offset + delivered_, data);
+    delivered_ += data.size();
+    return {};
+  }
+
+  const HttpObject& object_;
+  Range range_;
+  resource::Sink& sink_;
+  uint64_t delivered_ = 0;
+};
+
+// ---- versions
+
+HttpObject::HttpObject(loop::Loop& loop, http::Client& client, std::unique_ptr<Dialect> dialect,
+                       Pin pin)
+    : loop_(loop), client_(client), dialect_(std::move(dialect)), pin_(pin) {
+  info_.granule = 64 << 10;
+  info_.preferred_request = 8 << 20;
+  info_.parallel_requests = 4;
+}
+
+// Takes size and version from the first good answer.
+Result<> HttpObject::adopt(const Head& head, uint64_t size) {
+  if (size >= uint64_t{1} << 63) return fail(Code::unsupported, "the object is too large");
+  prefix_.clear();
+  info_.size = size;
+  if (const std::string_view text = head.field("etag"); !text.empty()) {
+    Result<http::Etag> etag = http::parse_etag(text);
+    if (!etag) return fail(std::move(etag.error()));
+    info_.version = text;
+    etag_ = std::move(*etag);
+  } else {
+    last_modified_ = head.field("last-modified");
+    info_.version = last_modified_;
+  }
+  if (info_.version.empty() && pin_ == Pin::automatic && size > 0 && !keep_prefix_)
+    return fail(Code::unsupported,
+                "the server names no version (neither ETag nor Last-Modified), so a change of the "
+                "object would go unnoticed: pin=none accepts that");
+  return {};
+}
+
+Result<> HttpObject::check_version(const Head& head) const {
+  if (pin_ == Pin::none || info_.version.empty()) return {};
+  const auto changed = [](std::string_view was, std::string_view is) {
+    return fail(Code::stale, "the object changed since it was opened (it was " + shown(was) +
+                                 ", now " + shown(is) + ")");
+  };
+  const auto nameless = [](const char* field) {
+    return fail(Code::protocol, std::string("the answer has no ") + field + ", the first one had");
+  };
+  if (!etag_) {
+    const std::string_view date = head.field("last-modified");
+    if (date.empty()) return nameless("Last-Modified");
+    return date == last_modified_ ? Result<>() : changed(last_modified_, date);
+  }
+  const std::string_view text = head.field("etag");
+  if (text.empty()) return nameless("ETag");
+  Result<http::Etag> etag = http::parse_etag(text);
+  if (!etag) return fail(std::move(etag.error()));
+  return *etag == *etag_ ? Result<>() : changed(info_.version, text);
+}
+
+std::vector<http::Field> HttpObject::conditions(Range range) const {
+  std::vector<http::Field> fields = {{"Range", range_text(range)}};
+  if (pin_ == Pin::none) return fields;
+  // If-Match compares strongly, so a weak tag would never match; the answer's is compared instead.
+  if (etag_ && !etag_->weak) fields.push_back({"If-Match", etag_->text});
+  if (!etag_ && !last_modified_.empty()) fields.push_back({"If-Unmodified-Since", last_modified_});
+  return fields;
+}
+
+// ---- requests
+
+// One attempt, to its end. An error answer becomes the error that it means.
+loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
+                                         resource::Request request, Answer& answer) {
+  http::Request get = dialect_->request(std::move(fields));
+  get.urgent = request.urgency <= resource::Urgency::require;
+  get.deadline = request.deadline;
+  get.stop = request.stop;
+  auto performing = client_.perform(std::move(get), answer);
+  Result<> done = co_await performing;
+  const Head& head = answer.answer();
+  const bool given_up =
+      !done && (done.error().code == Code::canceled || done.error().code == Code::timed_out);
+  if (head.status == 0 || !is_error(head.status) || given_up) co_return done;
+  // Of an error answer even a part says more than how its transfer ended.
+  if (head.status == 416) co_return fail(Code::out_of_range, status_text(head));
+  if (head.status == 412)
+    co_return fail(Code::stale, "the object changed since it was opened (" + status_text(head) + ")");
+  co_return fail(dialect_->explain(head, answer.text()));
+}
+
+loop::Task<Result<>> HttpObject::pause(loop::Clock::duration delay,
+                                       const resource::Request& request) {
+  auto sleeping = loop::sleep_until(loop_, loop::Clock::now() + delay, request.stop);
+  co_return co_await sleeping;
+}
+
+namespace {
+
+std::optional<std::chrono::seconds> retry_after(const Head& head) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  return http::parse_retry_after(head.field("retry-after"), now);
+}
+
+}  // namespace
+
+loop::Task<Result<std::unique_ptr<resource::Resource>>> HttpObject::open(
+    loop::Loop& loop, http::Client& client, std::unique_ptr<Dialect> dialect, Pin pin,
+    resource::Request request) {
+  std::unique_ptr<HttpObject> object(new HttpObject(loop, client, std::move(dialect), pin));
+  auto opening = object->attempt_open(request);
+  Result<> opened = co_await opening;
+  if (!opened) co_return fail(std::move(opened.error()));
+  co_return std::unique_ptr<resource::Resource>(std::move(object));
+}
+
+loop::Task<Result<>> HttpObject::attempt_open(resource::Request request) {
+  http::Retry retry(request.deadline, limits::kOpenAttempts, random_);
+  for (;;) {
+    OpenAnswer answer(*this);
+    std::vector<http::Field> fields = {{"Range", range_text({0, kFirstBytes})}};
+    auto performing = perform(std::move(fields), request, answer);
+    Result<> done = co_await performing;
+    // An answer that broke off in its body has told what matters; reads fetch the rest.
+    const bool broke_off = !done && done.error().code == Code::network;
+    if (answer.adopted() && (done || broke_off) && (!keep_prefix_ || answer.missing() == 0))
+      co_return Result<>();
+    if (done) done = fail(Code::network, "the answer ended early");
+
+    if (done.error().code == Code::out_of_range) {
+      const auto range = http::parse_content_range(answer.answer().field("content-range"));
+      if (range && range->total == 0u) co_return adopt(answer.answer(), 0);
+      auto confirming = confirm_empty(request);
+      co_return co_await confirming;
+    }
+    const auto delay =
+        retry.next(done.error().code, retry_after(answer.answer()), loop::Clock::now());
+    if (!delay) co_return done;
+    auto pausing = pause(*delay, request);
+    if (Result<> awake = co_await pausing; !awake) co_return awake;
+  }
+}
+
+// S3 servers answer 416 to any range of an empty object, without saying that it is empty: a GET
+// without range tells.
+loop::Task<Result<>> HttpObject::confirm_empty(resource::Request request) {
+  OpenAnswer answer(*this);
+  auto performing = perform({}, request, answer);
+  Result<> done = co_await performing;
+  if (done && answer.adopted() && info_.size == 0) co_return Result<>();
+  if (!done && is_error(answer.answer().status)) co_return done;
+  co_return fail(Code::protocol, "the server finds no bytes 0-65535 in an object that has some");
+}
+
+// What of `range` the kept first bytes hold; they go once the last one was asked for.
+uint64_t HttpObject::serve_prefix(Range range, resource::Sink& sink) {
+  const Range held = intersect(range, {0, prefix_.size()});
+  if (held.empty()) return 0;
+  sink.bytes(held.offset, std::span(prefix_).subspan(held.offset, held.length));
+  if (held.end() == prefix_.size() && !keep_prefix_)
+    std::vector<std::byte>().swap(prefix_);
+  return held.length;
+}
+
+loop::Task<Result<>> HttpObject::read(Range range, resource::Request request,
+                                      resource::Sink& sink) {
+  http::Retry retry(request.deadline, 0, random_);
+  uint64_t at = range.offset + serve_prefix(range, sink);
+  while (at < range.end()) {
+    const Range rest = range_between(at, range.end());
+    ReadAnswer answer(*this, rest, sink);
+    auto performing = perform(conditions(rest), request, answer);
+    Result<> done = co_await performing;
+    at += answer.delivered();
+    // All is here, even if the connection broke before the answer's formal end.
+    if (at == range.end() && (done || done.error().code == Code::network)) break;
+    if (done) done = fail(Code::network, "the answer ended early");
+
+    Error& error = done.error();
+    const int status = answer.answer().status;
+    if (status == 404 || status == 410)
+      co_return fail(Code::stale, "the object was deleted since it was opened");
+    if (status == 416)
+      co_return fail(Code::stale, "the object changed since it was opened (it is shorter now)");
+    // A host that was there has lost its name for a while, no more.
+    if (status == 0 && error.code == Code::not_found) error.code = Code::network;
+    if (at == range.end()) co_return done;  // too many bytes: all here, but not to be trusted
+    if (answer.delivered() > 0) retry.progress();
+    const auto delay = retry.next(error.code, retry_after(answer.answer()), loop::Clock::now());
+    if (!delay) co_return done;
+    auto pausing = pause(*delay, request);
+    if (Result<> awake = co_await pausing; !awake) co_return awake;
+  }
+  co_return Result<>();
+}
+
+}  // namespace r3map::backend

@@ -1,0 +1,97 @@
+// One version of one object behind HTTP: what the http and the s3 backend have in common. Checks
+// every answer before its first byte is passed on. Knows neither signatures nor XML.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/client.hpp"
+#include "http/header.hpp"
+#include "http/retry.hpp"
+#include "resource/registry.hpp"
+#include "resource/resource.hpp"
+
+namespace r3map::backend {
+
+// What differs between servers. Thread: the home loop.
+class Dialect {
+ public:
+  virtual ~Dialect() = default;
+
+  // A GET of the object with these header fields, authenticated. Made anew for each attempt, as
+  // signatures hold the time.
+  virtual http::Request request(std::vector<http::Field> fields) const = 0;
+
+  // What an answer means that is none of 200, 206, 412, 416. `body` may be cut off.
+  virtual Error explain(const http::Head& head, std::string_view body) const = 0;
+};
+
+// By its number alone, as RFC 9110 has it.
+Code code_of_status(int status);
+// "403 Forbidden", fit for a message.
+std::string status_text(const http::Head& head);
+// Text of a peer, fit for a one-line message: printable and short.
+std::string shown(std::string_view text);
+
+enum class Pin {
+  automatic,  // every answer must be of the version that was opened
+  none,       // whatever the server has at the moment
+};
+
+// The options that all servers behind HTTP have: pin, ca_bundle, verify.
+struct HttpOptions {
+  Pin pin = Pin::automatic;
+  std::string ca_bundle;
+  bool verify = true;
+};
+Result<HttpOptions> parse_http_options(const resource::Options& options);
+// A boolean option's value; `fallback` if it is not given.
+Result<bool> parse_flag(const resource::Options& options, std::string_view name, bool fallback);
+
+// Thread: the home loop.
+class HttpObject : public resource::Resource {
+ public:
+  // One round trip: the first bytes tell size and version, and serve the reads that follow.
+  static loop::Task<Result<std::unique_ptr<resource::Resource>>> open(
+      loop::Loop& loop, http::Client& client, std::unique_ptr<Dialect> dialect, Pin pin,
+      resource::Request request);
+
+  const resource::Info& info() const override { return info_; }
+  loop::Task<Result<>> read(Range range, resource::Request request,
+                            resource::Sink& sink) override;
+
+ private:
+  class Answer;
+  class OpenAnswer;
+  class ReadAnswer;
+
+  HttpObject(loop::Loop& loop, http::Client& client, std::unique_ptr<Dialect> dialect, Pin pin);
+
+  loop::Task<Result<>> attempt_open(resource::Request request);
+  loop::Task<Result<>> confirm_empty(resource::Request request);
+  loop::Task<Result<>> perform(std::vector<http::Field> fields, resource::Request request,
+                               Answer& answer);
+  loop::Task<Result<>> pause(loop::Clock::duration delay, const resource::Request& request);
+  Result<> adopt(const http::Head& head, uint64_t size);
+  Result<> check_version(const http::Head& head) const;
+  std::vector<http::Field> conditions(Range range) const;
+  uint64_t serve_prefix(Range range, resource::Sink& sink);
+
+  loop::Loop& loop_;
+  http::Client& client_;
+  std::unique_ptr<Dialect> dialect_;
+  Pin pin_;
+  http::Retry::Random random_{std::random_device{}()};
+
+  resource::Info info_;
+  std::optional<http::Etag> etag_;
+  std::string last_modified_;
+  std::vector<std::byte> prefix_;  // the object's first bytes, until its last one was served
+  bool keep_prefix_ = false;       // it is the whole object, and the server has no ranges
+};
+
+}  // namespace r3map::backend
