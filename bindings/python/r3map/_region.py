@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing
     from typing_extensions import Self
 
-OptionValue = Union[str, int, float, bool, None]
+OptionValue = Union[str, int, float, bool, None, Mapping[str, "str | None"]]
 Url = Union[str, "os.PathLike[str]"]
 Ranges = Union[Iterable["tuple[int, int]"], "numpy.typing.NDArray[numpy.integer[Any]]"]
 Pull = Literal["readahead", "all", "none"]
@@ -197,7 +197,7 @@ class Region(_r3map.Region):
         return self._read(*self._range(offset, length))
 
     def readinto(self, buffer: Any, offset: int = 0) -> int:
-        """Fills a writable, contiguous buffer, as far as the object reaches. Gives the bytes read."""
+        """Fills a writable, contiguous buffer, as far as the object reaches. Gives the count."""
         return self._readinto(buffer, self._offset(offset))
 
     def populate(self, offset: int = 0, length: int | None = None) -> None:
@@ -225,7 +225,7 @@ class Region(_r3map.Region):
         return Pin(self, *span)
 
     def evict(self, offset: int = 0, length: int | None = None) -> None:
-        """Gives the memory of a range back, but for pinned pages. It is fetched again on a touch."""
+        """Gives the memory of a range back, but for pinned pages. A touch fetches it again."""
         self._evict(*self._range(offset, length))
 
     def wait(self) -> None:
@@ -363,9 +363,26 @@ def _terminated(text: bytes, what: str) -> bytes:
     return text
 
 
+# What s3fs passes on to botocore, and r3map's names for it.
+_CLIENT_KWARGS = {
+    "endpoint_url": "endpoint_url",
+    "region_name": "region",
+    "aws_access_key_id": "key",
+    "aws_secret_access_key": "secret",
+    "aws_session_token": "token",
+}
+
+
 def _texts(options: Mapping[str, OptionValue] | None) -> dict[bytes, bytes]:
+    """Backend options as text."""
+    given = dict(options or {})
+    nested: Any = given.pop("client_kwargs", None) or {}
+    for name, value in nested.items():
+        if name not in _CLIENT_KWARGS:
+            raise InvalidError(f"client_kwargs: {name!r} is none of {', '.join(_CLIENT_KWARGS)}")
+        given.setdefault(_CLIENT_KWARGS[name], value)
     result = {}
-    for name, value in (options or {}).items():
+    for name, value in given.items():
         if value is None:
             continue
         if isinstance(value, bool):
@@ -422,7 +439,7 @@ def _pairs(ranges: Ranges) -> Any:
 
         given = numpy.asarray(ranges)
         if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu":
-            raise InvalidError(f"ranges of shape {shape} and dtype {given.dtype}, not (n, 2) integers")
+            raise InvalidError(f"ranges of shape {shape}, {given.dtype}: not (n, 2) integers")
         if given.dtype.kind == "i" and given.size and given.min() < 0:
             raise InvalidError("ranges with a negative offset or length")
         return numpy.ascontiguousarray(given, numpy.uint64).reshape(-1)
