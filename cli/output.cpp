@@ -20,7 +20,9 @@ namespace fs = std::filesystem;
 
 // The last part of the URL's path: what its file is called.
 std::string file_name(const std::string& url) {
-  std::string path = url.substr(0, url.find_first_of("?#"));
+  // Only HTTP has queries and fragments; in an S3 key these are characters like others.
+  bool http = url.starts_with("http:") || url.starts_with("https:");
+  std::string path = http ? url.substr(0, url.find_first_of("?#")) : url;
   size_t scheme = path.find("://");
   std::string name = path.substr(path.rfind('/') + 1);
   bool only_host = scheme != path.npos && path.rfind('/') < scheme + 3;

@@ -54,7 +54,7 @@ def main():
         for part in range(parts):
             first, last = (values.size * n // parts for n in (part, part + 1))
             total += float(values[first:last].sum(dtype=numpy.float64))
-            report(f"sum of the first {last / values.size:.0%} = {total:.10g}")
+            report(f"sum of the first {part + 1}/{parts} = {total:.10g}")
 
     if arguments.expect_sum is None:
         return 0
