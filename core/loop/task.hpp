@@ -70,7 +70,12 @@ class [[nodiscard]] Task {
     self_.promise().continuation = continuation;
     ReadyQueue::current().push(self_);
   }
-  T await_resume() { return self_.promise().take(); }
+  // The frame ends here and not with this object: it may hold the task it awaited itself as a
+  // parameter, and a long chain of those would be destroyed one inside the other, on the stack.
+  T await_resume() {
+    const Task ended(std::exchange(self_, {}));
+    return ended.self_.promise().take();
+  }
 
  private:
   explicit Task(std::coroutine_handle<promise_type> self) : self_(self) {}
