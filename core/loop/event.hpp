@@ -32,6 +32,38 @@ class Event {
   std::vector<std::coroutine_handle<>> waiters_;
 };
 
+// Counts operations that use an object, so that its end can wait for theirs.
+class Gate {
+ public:
+  // One operation, for its scope.
+  class Pass {
+   public:
+    explicit Pass(Gate& gate) : gate_(&gate) { ++gate_->inside_; }
+    Pass(Pass&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+    Pass& operator=(Pass&&) = delete;
+    ~Pass() {
+      if (gate_ && --gate_->inside_ == 0 && gate_->on_empty_) gate_->on_empty_->set();
+    }
+
+   private:
+    Gate* gate_;
+  };
+
+  // Until nobody is inside. One waiter at a time.
+  Task<void> empty() {
+    while (inside_ > 0) {
+      Event left;
+      on_empty_ = &left;
+      co_await left;
+      on_empty_ = nullptr;
+    }
+  }
+
+ private:
+  size_t inside_ = 0;
+  Event* on_empty_ = nullptr;
+};
+
 // Tasks that have no awaiter of their own but an owner who must outlive them.
 class TaskGroup {
  public:
@@ -39,30 +71,16 @@ class TaskGroup {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  void spawn(Task<void> task) {
-    ++running_;
-    loop::spawn(track(std::move(task)));
-  }
-  size_t running() const { return running_; }
+  void spawn(Task<void> task) { loop::spawn(track(Gate::Pass(gate_), std::move(task))); }
 
   // Until none is left. One waiter at a time.
-  Task<void> idle() {
-    while (running_ > 0) {
-      Event empty;
-      on_empty_ = &empty;
-      co_await empty;
-      on_empty_ = nullptr;
-    }
-  }
+  Task<void> idle() { return gate_.empty(); }
 
  private:
-  Task<void> track(Task<void> task) {
-    co_await task;
-    if (--running_ == 0 && on_empty_) on_empty_->set();
-  }
+  // The pass counts from before the task has started.
+  static Task<void> track(Gate::Pass, Task<void> task) { co_await task; }
 
-  size_t running_ = 0;
-  Event* on_empty_ = nullptr;
+  Gate gate_;
 };
 
 }  // namespace r3map::loop

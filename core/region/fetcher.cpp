@@ -73,7 +73,7 @@ bool Fetcher::start_next(Urgency urgency) {
     const Range piece{absent.offset, std::min(absent.length, limits_.request)};
     if (!reserve(piece.length, urgency)) {
       // Somebody waits for what is required, and room may come; the rest was only a guess.
-      if (urgency != Urgency::require) ranges.clear();
+      if (urgency != Urgency::require || running_.empty()) ranges.clear();
       return false;
     }
     first = range_between(piece.end(), first.end());
@@ -112,7 +112,8 @@ loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
   counters_.failed += !result;
   counters_.fetched_bytes += sink.received();
   fetch->landed = sink.landed();
-  (void)fill_.end(fetch->generation, fetch->range);
+  const std::vector<Range> left = fill_.end(fetch->generation, fetch->range);
+  if (result && !left.empty()) result = fail(Code::internal, "the store delivered too little");
   share_.release(fetch->range.length - fetch->landed);
   if (fetch->urgency != Urgency::demand) {
     bulk_bytes_ -= fetch->range.length;

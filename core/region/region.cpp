@@ -44,21 +44,6 @@ Result<std::unique_ptr<memory::LocalMemory>> open_best_memory(uint64_t size,
   return plain;
 }
 
-// Held by every public operation, so that close() can wait for them.
-class Region::Operation {
- public:
-  explicit Operation(Region& region) : region_(region) { ++region_.operations_running_; }
-  ~Operation() {
-    if (--region_.operations_running_ == 0 && region_.on_operations_ended_)
-      region_.on_operations_ended_->set();
-  }
-  Operation(const Operation&) = delete;
-  Operation& operator=(const Operation&) = delete;
-
- private:
-  Region& region_;
-};
-
 // ---- opening and closing --------------------------------------------------------------------
 
 loop::Task<Result<std::unique_ptr<Region>>> Region::open(
@@ -75,7 +60,7 @@ loop::Task<Result<std::unique_ptr<Region>>> Region::open(
     ready = region->watch_->watch(loop::FdWatch::kReadable);
     if (ready) region->start_pulling();
   } else {
-    const Range all{0, region->memory_->capacity()};
+    const Range all = page_aligned({0, region->size_});
     region->pins_.add(all);
     auto reading = region->require(all);
     ready = co_await reading;
@@ -131,12 +116,8 @@ loop::Task<void> Region::close() {
   wake_waiters();
   auto fetches = fetcher_.idle();
   co_await fetches;
-  while (operations_running_ > 0) {
-    loop::Event ended;
-    on_operations_ended_ = &ended;
-    co_await ended;
-    on_operations_ended_ = nullptr;
-  }
+  auto operations = operations_.empty();
+  co_await operations;
 }
 
 // ---- page faults ----------------------------------------------------------------------------
@@ -176,6 +157,7 @@ void Region::on_trap(uint64_t offset) {
 
 void Region::fetch_for_fault(uint64_t offset) {
   if (dead_.code != Code::ok) return fail_fault(offset, dead_);
+  if (offset >= size_) return fail_fault(offset, {Code::out_of_range, "past the end"});
   faults_.add(offset);
   Readahead::Plan plan;
   if (options_.pull == Pull::none)
@@ -306,7 +288,7 @@ Result<bool> Region::arrived(Waiter& waiter) {
 }
 
 loop::Task<Result<>> Region::require(Range pages) {
-  Operation operation(*this);
+  loop::Gate::Pass pass(operations_);
   Waiter waiter;
   waiter.missing = pages;
   waiter.again.push_back(pages);
@@ -344,7 +326,7 @@ Result<> Region::add_pin(Range pages) {
 }
 
 loop::Task<Result<>> Region::pin(Range range) {
-  Operation operation(*this);
+  loop::Gate::Pass pass(operations_);
   const Range pages = range.empty() ? Range{} : page_aligned(range);
   if (Result<> added = add_pin(pages); !added) co_return added;
   auto requiring = require(pages);
@@ -361,7 +343,7 @@ Result<> Region::unpin(Range range) {
 }
 
 loop::Task<Result<>> Region::populate(Range range) {
-  Operation operation(*this);
+  loop::Gate::Pass pass(operations_);
   auto pinning = pin(range);
   Result<> result = co_await pinning;
   if (result) result = unpin(range);
@@ -369,7 +351,7 @@ loop::Task<Result<>> Region::populate(Range range) {
 }
 
 loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
-  Operation operation(*this);
+  loop::Gate::Pass pass(operations_);
   const uint64_t most = share_of(limit_, 4, kReadPiece);
   while (!out.empty()) {
     const Range range{offset, std::min<uint64_t>(out.size(), most)};
@@ -403,7 +385,7 @@ void Region::evict(Range range) {
 }
 
 loop::Task<Result<>> Region::wait() {
-  Operation operation(*this);
+  loop::Gate::Pass pass(operations_);
   Waiter waiter;
   const auto self = waiters_.insert(waiters_.end(), &waiter);
   while (!fetcher_.is_idle() && !closing_) {

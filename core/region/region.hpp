@@ -97,7 +97,6 @@ class Region {
     loop::Event* wakeup = nullptr;
     Result<> result;
   };
-  class Operation;
 
 
   Region(Environment environment, std::unique_ptr<resource::Resource> resource,
@@ -140,8 +139,7 @@ class Region {
   std::atomic<size_t> waiting_ = 0;  // the size of waiters_, for the threads that land
   std::atomic<bool> wakeup_posted_ = false;
   std::shared_ptr<Region*> self_;  // for what is posted and may come after the end
-  size_t operations_running_ = 0;
-  loop::Event* on_operations_ended_ = nullptr;
+  loop::Gate operations_;
   bool closing_ = false;
   Error dead_{Code::ok, ""};  // the object changed: nothing more is fetched
   Error last_error_{Code::ok, ""};

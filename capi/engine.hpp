@@ -1,0 +1,39 @@
+// What all handles of a process share: the loop, its threads, the HTTP client, the registry of
+// schemes and the memory budget. Made when it is first needed, and never destroyed: its threads
+// answer page faults until the process is gone.
+#pragma once
+
+#include "http/client.hpp"
+#include "loop/loop.hpp"
+#include "loop/worker_pool.hpp"
+#include "region/budget.hpp"
+#include "resource/registry.hpp"
+
+namespace r3map::capi {
+
+// Thread: immutable; its parts say for themselves.
+class Engine {
+ public:
+  // The engine of this process; a child of fork() gets one of its own.
+  static Result<Engine*> get();
+  // Grows by one in each child of fork(): what belongs to an older one must not be touched.
+  static uint64_t fork_generation();
+
+  loop::Loop& loop() { return *loop_; }
+  loop::WorkerPool& workers() { return workers_; }
+  region::Budget& budget() { return budget_; }
+  const resource::Registry& registry() const { return registry_; }
+
+ private:
+  explicit Engine(std::unique_ptr<loop::Loop> loop);
+  void at_exit();
+
+  std::unique_ptr<loop::Loop> loop_;
+  loop::WorkerPool workers_;  // blocking I/O, large copies out
+  loop::WorkerPool fillers_;  // large copies in
+  region::Budget budget_;
+  std::unique_ptr<http::Client> http_;
+  resource::Registry registry_;
+};
+
+}  // namespace r3map::capi

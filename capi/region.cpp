@@ -1,0 +1,312 @@
+// Regions: a resource in memory.
+
+#include "guard.hpp"
+#include "objects.hpp"
+
+using namespace r3map;
+using namespace r3map::capi;
+using loop::Task;
+
+namespace {
+
+using RegionPtr = std::shared_ptr<RegionObject>;
+
+Task<Result<uint64_t>> open_region(Engine& engine, std::string url, OptionsObject options) {
+  const std::string shown = shown_url(url.c_str());
+  resource::Request request;
+  request.deadline = loop::deadline_after(options.region.deadline);
+  auto opening = engine.registry().open(url, std::move(options.backend), request);
+  Result<std::unique_ptr<resource::Resource>> resource = co_await opening;
+  if (!resource) co_return fail(in_context(resource.error(), "open", shown));
+  region::Environment environment{engine.loop(), engine.workers(), engine.budget(),
+                                  region::open_best_memory};
+  auto mapping = region::Region::open(environment, std::move(*resource),
+                                      std::move(options.region));
+  Result<std::unique_ptr<region::Region>> mapped = co_await mapping;
+  if (!mapped) co_return fail(in_context(mapped.error(), "open", shown));
+  auto object = std::make_shared<RegionObject>();
+  object->engine = &engine;
+  object->url = shown;
+  object->data = (*mapped)->data();
+  object->size = (*mapped)->size();
+  object->version = (*mapped)->version();
+  object->region = std::move(*mapped);
+  Result<r3map_region*> handle = region_table().add(std::move(object));
+  if (!handle) co_return fail(std::move(handle.error()));
+  co_return reinterpret_cast<uint64_t>(*handle);
+}
+
+Task<Result<uint64_t>> close_region(RegionPtr object) {
+  auto closing = object->region->close();
+  co_await closing;
+  object->region.reset();
+  co_return uint64_t{0};
+}
+
+// What was opened into a queue that is gone.
+void close_unwanted(uint64_t handle) {
+  Result<RegionPtr> object = region_table().take(reinterpret_cast<r3map_region*>(handle));
+  if (!object) return;
+  (*object)->engine->loop().post([object = *object] {
+    loop::spawn([](RegionPtr closing) -> Task<void> {
+      auto task = close_region(closing);
+      (void)co_await task;
+    }(object));
+  });
+}
+
+// What an operation does with the open region, on the loop.
+using Work = std::function<Task<Result<>>(region::Region&)>;
+
+// `name` and the URL go before the message of a failure; `value` is what the completion carries.
+Task<Result<uint64_t>> operate(RegionPtr object, const char* name, uint64_t value, Work work) {
+  if (!object->region) co_return fail(Code::canceled, "the region was closed");
+  auto working = work(*object->region);
+  Result<> result = co_await working;
+  if (!result) co_return fail(in_context(result.error(), name, object->url));
+  co_return value;
+}
+
+// Checks a range against a handle's region and then runs `work(object, range)`.
+template <typename Go>
+int with_range(r3map_region* region, uint64_t offset, uint64_t length, const char* name, Go go) {
+  return guarded([&]() -> Result<> {
+    Result<RegionPtr> object = region_table().get(region);
+    if (!object) return fail(std::move(object.error()));
+    Result<Range> range = checked_range(offset, length, (*object)->size);
+    if (!range) return fail(in_context(range.error(), name, (*object)->url));
+    return go(*object, *range);
+  });
+}
+
+Result<> run_operation(const RegionPtr& object, const char* name, Work work) {
+  const Result<uint64_t> done =
+      run(*object->engine, [&] { return operate(object, name, 0, work); });
+  if (!done) return fail(done.error());
+  return {};
+}
+
+Result<> run_operation_async(const RegionPtr& object, const char* name, uint64_t value, Work work,
+                             r3map_queue* queue, uint64_t tag) {
+  return run_async(*object->engine, queue, tag, [=] { return operate(object, name, value, work); });
+}
+
+Task<Result<>> immediate(Result<> result) { co_return result; }
+
+}  // namespace
+
+int r3map_region_open(r3map_region** region, const char* url, const r3map_options* options) {
+  return guarded([&]() -> Result<> {
+    if (!region) return fail(Code::invalid, "region: NULL");
+    Result<Opening> opening = prepare_open(url, options);
+    if (!opening) return fail(std::move(opening.error()));
+    const Result<uint64_t> handle = run(*opening->engine, [&] {
+      return open_region(*opening->engine, url, opening->options);
+    });
+    if (!handle) return fail(handle.error());
+    *region = reinterpret_cast<r3map_region*>(*handle);
+    return {};
+  });
+}
+
+int r3map_region_open_async(const char* url, const r3map_options* options, r3map_queue* queue,
+                            uint64_t tag) {
+  return guarded([&]() -> Result<> {
+    Result<Opening> opening = prepare_open(url, options);
+    if (!opening) return fail(std::move(opening.error()));
+    Engine& engine = *opening->engine;
+    return run_async(
+        engine, queue, tag,
+        [&engine, url = std::string(url), given = std::move(opening->options)] {
+          return open_region(engine, url, given);
+        },
+        close_unwanted);
+  });
+}
+
+int r3map_region_close(r3map_region* region) {
+  return guarded([&]() -> Result<> {
+    Result<RegionPtr> object = region_table().take(region);
+    if (!object) return fail(std::move(object.error()));
+    const Result<uint64_t> closed = run(*(*object)->engine, [&] { return close_region(*object); });
+    if (!closed) return fail(closed.error());
+    return {};
+  });
+}
+
+const void* r3map_region_data(r3map_region* region) {
+  const void* data = nullptr;
+  guarded([&]() -> Result<> {
+    Result<RegionPtr> object = region_table().get(region);
+    if (!object) return fail(std::move(object.error()));
+    data = (*object)->data;
+    return {};
+  });
+  return data;
+}
+
+int r3map_region_size(r3map_region* region, uint64_t* size) {
+  return guarded([&]() -> Result<> {
+    if (!size) return fail(Code::invalid, "size: NULL");
+    Result<RegionPtr> object = region_table().get(region);
+    if (!object) return fail(std::move(object.error()));
+    *size = (*object)->size;
+    return {};
+  });
+}
+
+int r3map_region_version(r3map_region* region, char* buffer, size_t length) {
+  return guarded([&]() -> Result<int> {
+    Result<RegionPtr> object = region_table().get(region);
+    if (!object) return fail(std::move(object.error()));
+    return copy_text((*object)->version, buffer, length);
+  });
+}
+
+namespace {
+
+Work reading(void* buffer, Range range) {
+  return [=](region::Region& region) {
+    return region.read(range.offset, {static_cast<std::byte*>(buffer), range.length});
+  };
+}
+
+}  // namespace
+
+int r3map_region_read(r3map_region* region, void* buffer, uint64_t length, uint64_t offset) {
+  return with_range(region, offset, length, "read", [&](const RegionPtr& object, Range range) {
+    if (length > 0 && !buffer) return Result<>(fail(Code::invalid, "buffer: NULL"));
+    return run_operation(object, "read", reading(buffer, range));
+  });
+}
+
+int r3map_region_read_async(r3map_region* region, void* buffer, uint64_t length, uint64_t offset,
+                            r3map_queue* queue, uint64_t tag) {
+  return with_range(region, offset, length, "read", [&](const RegionPtr& object, Range range) {
+    if (length > 0 && !buffer) return Result<>(fail(Code::invalid, "buffer: NULL"));
+    return run_operation_async(object, "read", length, reading(buffer, range), queue, tag);
+  });
+}
+
+int r3map_region_populate(r3map_region* region, uint64_t offset, uint64_t length) {
+  return with_range(region, offset, length, "populate", [&](const RegionPtr& object, Range range) {
+    return run_operation(object, "populate",
+                         [=](region::Region& open) { return open.populate(range); });
+  });
+}
+
+int r3map_region_populate_async(r3map_region* region, uint64_t offset, uint64_t length,
+                                r3map_queue* queue, uint64_t tag) {
+  return with_range(region, offset, length, "populate", [&](const RegionPtr& object, Range range) {
+    return run_operation_async(
+        object, "populate", length, [=](region::Region& open) { return open.populate(range); },
+        queue, tag);
+  });
+}
+
+int r3map_region_pin(r3map_region* region, uint64_t offset, uint64_t length) {
+  return with_range(region, offset, length, "pin", [&](const RegionPtr& object, Range range) {
+    return run_operation(object, "pin", [=](region::Region& open) { return open.pin(range); });
+  });
+}
+
+int r3map_region_pin_async(r3map_region* region, uint64_t offset, uint64_t length,
+                           r3map_queue* queue, uint64_t tag) {
+  return with_range(region, offset, length, "pin", [&](const RegionPtr& object, Range range) {
+    return run_operation_async(
+        object, "pin", length, [=](region::Region& open) { return open.pin(range); }, queue, tag);
+  });
+}
+
+int r3map_region_unpin(r3map_region* region, uint64_t offset, uint64_t length) {
+  return with_range(region, offset, length, "unpin", [&](const RegionPtr& object, Range range) {
+    return run_operation(object, "unpin",
+                         [=](region::Region& open) { return immediate(open.unpin(range)); });
+  });
+}
+
+int r3map_region_prefetch(r3map_region* region, const r3map_range* ranges, size_t count) {
+  return with_range(region, 0, 0, "prefetch", [&](const RegionPtr& object, Range) -> Result<> {
+    if (count > limits::kPrefetchRanges || (count > 0 && !ranges))
+      return fail(Code::invalid, "prefetch: too many ranges, or NULL");
+    std::vector<Range> checked;
+    checked.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      const Result<Range> range = checked_range(ranges[i].offset, ranges[i].length, object->size);
+      if (!range) return fail(in_context(range.error(), "prefetch", object->url));
+      checked.push_back(*range);
+    }
+    return run_operation(object, "prefetch", [&checked](region::Region& open) {
+      open.prefetch(checked);
+      return immediate({});
+    });
+  });
+}
+
+int r3map_region_evict(r3map_region* region, uint64_t offset, uint64_t length) {
+  return with_range(region, offset, length, "evict", [&](const RegionPtr& object, Range range) {
+    return run_operation(object, "evict", [=](region::Region& open) {
+      open.evict(range);
+      return immediate({});
+    });
+  });
+}
+
+int r3map_region_wait(r3map_region* region) {
+  return with_range(region, 0, 0, "wait", [&](const RegionPtr& object, Range) {
+    return run_operation(object, "wait", [](region::Region& open) { return open.wait(); });
+  });
+}
+
+int r3map_region_wait_async(r3map_region* region, r3map_queue* queue, uint64_t tag) {
+  return with_range(region, 0, 0, "wait", [&](const RegionPtr& object, Range) {
+    return run_operation_async(
+        object, "wait", 0, [](region::Region& open) { return open.wait(); }, queue, tag);
+  });
+}
+
+int r3map_region_stats(r3map_region* region, r3map_stats* stats) {
+  return with_range(region, 0, 0, "stats", [&](const RegionPtr& object, Range) -> Result<> {
+    if (!stats || stats->struct_size < sizeof *stats)
+      return fail(Code::invalid, "stats: NULL, or its struct_size is not set");
+    region::RegionStats now;
+    if (Result<> asked = run_operation(object, "stats",
+                                       [&now](region::Region& open) {
+                                         now = open.stats();
+                                         return immediate({});
+                                       });
+        !asked)
+      return asked;
+    stats->eager = now.eager;
+    stats->size = now.size;
+    stats->resident = now.resident;
+    stats->pinned = now.pinned;
+    stats->in_flight = now.in_flight;
+    stats->budget = now.budget;
+    stats->faults = now.faults;
+    stats->failed_faults = now.failed_faults;
+    stats->requests = now.requests;
+    stats->failed_requests = now.failed_requests;
+    stats->fetched = now.fetched;
+    stats->evicted = now.evicted;
+    return {};
+  });
+}
+
+int r3map_region_error(r3map_region* region, char* buffer, size_t length) {
+  return guarded([&]() -> Result<int> {
+    Result<RegionPtr> object = region_table().get(region);
+    if (!object) return fail(std::move(object.error()));
+    Error error;
+    if (Result<> asked = run_operation(*object, "error",
+                                       [&error](region::Region& open) {
+                                         error = open.last_error();
+                                         return immediate({});
+                                       });
+        !asked)
+      return fail(asked.error());
+    if (error.code != Code::ok) error = in_context(error, "fault", (*object)->url);
+    copy_text(error.message, buffer, length);
+    return static_cast<int>(error.code);
+  });
+}

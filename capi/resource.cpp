@@ -1,0 +1,196 @@
+// Resources: a store's object, without memory.
+
+#include "guard.hpp"
+#include "objects.hpp"
+
+using namespace r3map;
+using namespace r3map::capi;
+using loop::Task;
+
+namespace {
+
+using ResourcePtr = std::shared_ptr<ResourceObject>;
+
+resource::Request request_within(loop::Clock::duration deadline, std::stop_token stop = {}) {
+  resource::Request request;
+  request.deadline = loop::deadline_after(deadline);
+  request.stop = std::move(stop);
+  return request;
+}
+
+Task<Result<uint64_t>> open_resource(Engine& engine, std::string url, OptionsObject options) {
+  auto opening = engine.registry().open(url, std::move(options.backend),
+                                        request_within(options.region.deadline));
+  Result<std::unique_ptr<resource::Resource>> opened = co_await opening;
+  const std::string shown = shown_url(url.c_str());
+  if (!opened) co_return fail(in_context(opened.error(), "open", shown));
+  auto object = std::make_shared<ResourceObject>();
+  object->engine = &engine;
+  object->url = shown;
+  object->size = (*opened)->info().size;
+  object->version = (*opened)->info().version;
+  object->deadline = options.region.deadline;
+  object->resource = std::move(*opened);
+  Result<r3map_resource*> handle = resource_table().add(std::move(object));
+  if (!handle) co_return fail(std::move(handle.error()));
+  co_return reinterpret_cast<uint64_t>(*handle);
+}
+
+Task<Result<uint64_t>> close_resource(ResourcePtr object) {
+  object->stop.request_stop();
+  auto operations = object->operations.empty();
+  co_await operations;
+  object->resource.reset();
+  co_return uint64_t{0};
+}
+
+// What was opened into a queue that is gone.
+void close_unwanted(uint64_t handle) {
+  Result<ResourcePtr> object = resource_table().take(reinterpret_cast<r3map_resource*>(handle));
+  if (!object) return;
+  (*object)->engine->loop().post([object = *object] {
+    loop::spawn([](ResourcePtr closing) -> Task<void> {
+      auto task = close_resource(closing);
+      (void)co_await task;
+    }(object));
+  });
+}
+
+enum class Direction { read, write, flush };
+constexpr const char* kNames[] = {"read", "write", "flush"};
+
+Task<Result<uint64_t>> transfer(ResourcePtr object, Direction direction, std::byte* buffer,
+                                Range range) {
+  if (!object->resource || object->stop.stop_requested())
+    co_return fail(Code::canceled, "the resource was closed");
+  loop::Gate::Pass pass(object->operations);
+  const resource::Request request = request_within(object->deadline, object->stop.get_token());
+  const std::span<std::byte> bytes(buffer, range.length);
+  resource::BufferSink sink(range.offset, bytes);
+  auto task = direction == Direction::read    ? object->resource->read(range, request, sink)
+              : direction == Direction::write ? object->resource->write(range.offset, bytes, request)
+                                              : object->resource->flush(request);
+  Result<> result = co_await task;
+  if (!result) co_return fail(in_context(result.error(), kNames[int(direction)], object->url));
+  co_return range.length;
+}
+
+// The checks of every transfer, and then `go`.
+template <typename Go>
+int with_range(r3map_resource* resource, const void* buffer, uint64_t length, uint64_t offset,
+               const char* name, Go go) {
+  return guarded([&]() -> Result<> {
+    Result<ResourcePtr> object = resource_table().get(resource);
+    if (!object) return fail(std::move(object.error()));
+    if (length > 0 && !buffer) return fail(Code::invalid, "buffer: NULL");
+    Result<Range> range = checked_range(offset, length, (*object)->size);
+    if (!range) return fail(in_context(range.error(), name, (*object)->url));
+    return go(*object, *range);
+  });
+}
+
+Result<> run_transfer(const ResourcePtr& object, Direction direction, std::byte* buffer,
+                      Range range) {
+  const Result<uint64_t> done = run(*object->engine, [&] {
+    return transfer(object, direction, buffer, range);
+  });
+  if (!done) return fail(done.error());
+  return {};
+}
+
+}  // namespace
+
+int r3map_resource_open(r3map_resource** resource, const char* url, const r3map_options* options) {
+  return guarded([&]() -> Result<> {
+    if (!resource) return fail(Code::invalid, "resource: NULL");
+    Result<Opening> opening = prepare_open(url, options);
+    if (!opening) return fail(std::move(opening.error()));
+    const Result<uint64_t> handle = run(*opening->engine, [&] {
+      return open_resource(*opening->engine, url, opening->options);
+    });
+    if (!handle) return fail(handle.error());
+    *resource = reinterpret_cast<r3map_resource*>(*handle);
+    return {};
+  });
+}
+
+int r3map_resource_open_async(const char* url, const r3map_options* options, r3map_queue* queue,
+                              uint64_t tag) {
+  return guarded([&]() -> Result<> {
+    Result<Opening> opening = prepare_open(url, options);
+    if (!opening) return fail(std::move(opening.error()));
+    Engine& engine = *opening->engine;
+    return run_async(
+        engine, queue, tag,
+        [&engine, url = std::string(url), given = std::move(opening->options)] {
+          return open_resource(engine, url, given);
+        },
+        close_unwanted);
+  });
+}
+
+int r3map_resource_close(r3map_resource* resource) {
+  return guarded([&]() -> Result<> {
+    Result<ResourcePtr> object = resource_table().take(resource);
+    if (!object) return fail(std::move(object.error()));
+    const Result<uint64_t> closed =
+        run(*(*object)->engine, [&] { return close_resource(*object); });
+    if (!closed) return fail(closed.error());
+    return {};
+  });
+}
+
+int r3map_resource_size(r3map_resource* resource, uint64_t* size) {
+  return guarded([&]() -> Result<> {
+    if (!size) return fail(Code::invalid, "size: NULL");
+    Result<ResourcePtr> object = resource_table().get(resource);
+    if (!object) return fail(std::move(object.error()));
+    *size = (*object)->size;
+    return {};
+  });
+}
+
+int r3map_resource_version(r3map_resource* resource, char* buffer, size_t length) {
+  return guarded([&]() -> Result<int> {
+    Result<ResourcePtr> object = resource_table().get(resource);
+    if (!object) return fail(std::move(object.error()));
+    return copy_text((*object)->version, buffer, length);
+  });
+}
+
+int r3map_resource_read(r3map_resource* resource, void* buffer, uint64_t length,
+                        uint64_t offset) {
+  return with_range(resource, buffer, length, offset, "read",
+                    [&](const ResourcePtr& object, Range range) {
+                      return run_transfer(object, Direction::read,
+                                          static_cast<std::byte*>(buffer), range);
+                    });
+}
+
+int r3map_resource_read_async(r3map_resource* resource, void* buffer, uint64_t length,
+                              uint64_t offset, r3map_queue* queue, uint64_t tag) {
+  return with_range(resource, buffer, length, offset, "read",
+                    [&](const ResourcePtr& object, Range range) {
+                      return run_async(*object->engine, queue, tag, [=] {
+                        return transfer(object, Direction::read, static_cast<std::byte*>(buffer),
+                                        range);
+                      });
+                    });
+}
+
+int r3map_resource_write(r3map_resource* resource, const void* buffer, uint64_t length,
+                         uint64_t offset) {
+  return with_range(resource, buffer, length, offset, "write",
+                    [&](const ResourcePtr& object, Range range) {
+                      // Only read from; one path for both directions.
+                      return run_transfer(object, Direction::write,
+                                          static_cast<std::byte*>(const_cast<void*>(buffer)),
+                                          range);
+                    });
+}
+
+int r3map_resource_flush(r3map_resource* resource) {
+  return with_range(resource, nullptr, 0, 0, "flush", [&](const ResourcePtr& object, Range range) {
+    return run_transfer(object, Direction::flush, nullptr, range);
+  });
+}
