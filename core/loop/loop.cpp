@@ -4,19 +4,38 @@
 #include <signal.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <mutex>
+#include <system_error>
 #include <vector>
 
 #include "loop/event.hpp"
 
 namespace r3map::loop {
 
+namespace {
+
+// For a scope: no signal is delivered to this thread, nor to those it starts.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
 std::thread start_thread(const char* name, std::function<void()> body) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SignalsBlocked blocked;
   std::thread thread(std::move(body));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(thread.native_handle(), name);
   return thread;
 }
@@ -42,6 +61,13 @@ struct Loop::Impl {
     if (stop) uv_stop(&uv);
   }
 
+  // Those that owners closed meanwhile still wait for their close callbacks.
+  void close_handles() {
+    uv_close(reinterpret_cast<uv_handle_t*>(&wakeup), nullptr);
+    while (uv_run(&uv, UV_RUN_NOWAIT) != 0) {
+    }
+  }
+
   static Failure failure(const char* what, int status) {
     return fail_errno(std::string("event loop: ") + what, -status);
   }
@@ -61,13 +87,16 @@ Result<std::unique_ptr<Loop>> Loop::start(const char* thread_name) {
     return Impl::failure("wakeup", status);
   }
   impl->uv.data = impl.get();
-  impl->thread = start_thread(thread_name, [impl = impl.get()] {
-    uv_run(&impl->uv, UV_RUN_DEFAULT);
-    // Handles that owners closed meanwhile still wait for their close callbacks.
-    uv_close(reinterpret_cast<uv_handle_t*>(&impl->wakeup), nullptr);
-    while (uv_run(&impl->uv, UV_RUN_NOWAIT) != 0) {
-    }
-  });
+  try {
+    impl->thread = start_thread(thread_name, [impl = impl.get()] {
+      uv_run(&impl->uv, UV_RUN_DEFAULT);
+      impl->close_handles();
+    });
+  } catch (const std::system_error& error) {
+    impl->close_handles();
+    uv_loop_close(&impl->uv);
+    return fail_errno("can't start a thread", error.code().value());
+  }
   return std::unique_ptr<Loop>(new Loop(std::move(impl)));
 }
 
@@ -94,7 +123,6 @@ void Loop::post(std::function<void()> work) {
 struct Timer::Impl {
   uv_timer_t uv;
   std::function<void()> fired;
-  bool closed = false;
 };
 
 Timer::Timer(Loop& loop, std::function<void()> fired) : impl_(new Impl) {
@@ -109,16 +137,23 @@ Timer::~Timer() {
 }
 
 void Timer::start(Clock::duration delay) {
-  // libuv's idea of now is as old as the current turn of the loop.
+  // libuv's now is as old as the current turn of the loop, and in whole milliseconds: the delay is
+  // counted from there, so that it is never too short.
   uv_update_time(impl_->uv.loop);
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(delay).count();
+  constexpr Clock::duration kLongest = std::chrono::hours(24 * 36500);
+  uint64_t after = 0;
+  if (delay > Clock::duration::zero()) {
+    const auto due = Clock::now().time_since_epoch() + std::min(delay, kLongest);
+    const auto ms = static_cast<uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(due).count());
+    after = ms - std::min(ms, uv_now(impl_->uv.loop));
+  }
   uv_timer_start(
       &impl_->uv,
       [](uv_timer_t* handle) {
         static_cast<Impl*>(handle->data)->fired();
         ReadyQueue::current().run();
       },
-      ms > 0 ? static_cast<uint64_t>(ms) : 0, 0);
+      after, 0);
 }
 
 void Timer::stop() { uv_timer_stop(&impl_->uv); }
@@ -128,6 +163,15 @@ struct FdWatch::Impl {
   std::function<void(int)> ready;
   int interest = 0;
   int status = 0;  // of uv_poll_init; the handle exists only when 0
+
+  static void on_ready(uv_poll_t* handle, int error, int events) {
+    auto* impl = static_cast<Impl*>(handle->data);
+    // libuv stops watching after an error; what comes after it (the end of the stream) is for the
+    // owner to see as well.
+    if (error < 0) uv_poll_start(handle, impl->interest, on_ready);
+    impl->ready(error < 0 ? impl->interest : events);
+    ReadyQueue::current().run();
+  }
 };
 
 FdWatch::FdWatch(Loop& loop, int fd, std::function<void(int)> ready) : impl_(new Impl) {
@@ -153,13 +197,8 @@ Result<> FdWatch::watch(int interest) {
     return {};
   }
   static_assert(int{kReadable} == int{UV_READABLE} && int{kWritable} == int{UV_WRITABLE});
-  const int status = uv_poll_start(
-      &impl_->uv, interest, [](uv_poll_t* handle, int error, int events) {
-        auto* impl = static_cast<Impl*>(handle->data);
-        impl->ready(error < 0 ? impl->interest : events);
-        ReadyQueue::current().run();
-      });
-  if (status < 0) return Loop::Impl::failure("watch", status);
+  if (const int status = uv_poll_start(&impl_->uv, interest, Impl::on_ready); status < 0)
+    return Loop::Impl::failure("watch", status);
   return {};
 }
 

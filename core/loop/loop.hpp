@@ -22,7 +22,7 @@ inline Deadline deadline_after(Clock::duration budget) {
   return budget == Clock::duration::zero() ? kNever : Clock::now() + budget;
 }
 
-// A thread that takes none of the host's signals.
+// A thread that takes none of the host's signals. Throws std::system_error if there can't be one.
 std::thread start_thread(const char* name, std::function<void()> body);
 
 class Loop {
@@ -58,6 +58,7 @@ class Loop {
                             std::promise<Result<T>>& promise) {
     Task<Result<T>> task = make();
     Result<T> result = co_await task;
+    make = nullptr;  // and what it holds, while the caller still waits
     promise.set_value(std::move(result));
   }
 
@@ -72,7 +73,7 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  void start(Clock::duration delay);  // rounded up to a millisecond
+  void start(Clock::duration delay);  // may be a millisecond late, never early
   void stop();
 
  private:

@@ -4,11 +4,18 @@ namespace r3map::loop {
 
 WorkerPool::WorkerPool(Loop& loop, const char* name, unsigned threads) : loop_(loop) {
   threads_.reserve(threads);
-  for (unsigned i = 0; i < threads; ++i)
-    threads_.push_back(start_thread(name, [this] { work(); }));
+  try {
+    for (unsigned i = 0; i < threads; ++i)
+      threads_.push_back(start_thread(name, [this] { work(); }));
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { stop(); }
+
+void WorkerPool::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;

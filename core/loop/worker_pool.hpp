@@ -20,6 +20,7 @@ enum class Priority { urgent, bulk };
 
 class WorkerPool {
  public:
+  // Throws std::system_error if it can't have its threads.
   WorkerPool(Loop& loop, const char* name, unsigned threads);
   ~WorkerPool();  // runs what is queued, then joins
   WorkerPool(const WorkerPool&) = delete;
@@ -44,6 +45,7 @@ class WorkerPool {
 
  private:
   void work();
+  void stop();
 
   Loop& loop_;
   std::mutex mutex_;

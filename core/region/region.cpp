@@ -118,6 +118,13 @@ loop::Task<void> Region::close() {
   co_await fetches;
   auto operations = operations_.empty();
   co_await operations;
+  // Here who still waits in a fault gets SIGBUS. Giving gigabytes back takes a while, which other
+  // regions' faults must not wait for.
+  auto unmapping = environment_.workers.run(loop::Priority::urgent, [this] {
+    memory_.reset();
+    return true;
+  });
+  co_await unmapping;
 }
 
 // ---- page faults ----------------------------------------------------------------------------

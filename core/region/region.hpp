@@ -86,7 +86,8 @@ class Region {
   RegionStats stats() const;
   const Error& last_error() const { return last_error_; }  // of a fault; Code::ok if none
 
-  // Operations end with Code::canceled, threads that wait in faults get SIGBUS.
+  // Operations end with Code::canceled, threads that wait in faults get SIGBUS. Nothing but the
+  // destructor may be called afterwards.
   loop::Task<void> close();
 
  private:

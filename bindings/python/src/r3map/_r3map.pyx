@@ -16,7 +16,7 @@ from ._abi cimport *
 
 # For how long a signal may go unnoticed, in milliseconds.
 cdef int64_t SLICE = 100
-# What a read makes resident at once; two such steps are under way at a time.
+# What a read makes resident at once, unless the budget is small.
 cdef uint64_t STEP = 8 << 20
 
 EINVAL = R3MAP_EINVAL
@@ -167,6 +167,7 @@ cdef class Region:
     cdef const void *data
     cdef Py_ssize_t length
     cdef Py_ssize_t stride
+    cdef uint64_t step           # what a read makes resident at once
     cdef Py_ssize_t exports      # buffers that point to the memory
     cdef bint let_go             # closed for the user; really so when `exports` falls to 0
     cdef pid_t owner
@@ -188,6 +189,7 @@ cdef class Region:
         cdef Queue queue = take_queue()
         cdef r3map_completion completion
         cdef const char *c_name = name
+        cdef r3map_stats stats
         cdef int code
         cdef uint64_t size = 0
         self._url = url
@@ -200,6 +202,12 @@ cdef class Region:
         self.data = r3map_region_data(self.handle)
         check(r3map_region_size(self.handle, &size), url)
         self.length = size
+        stats.struct_size = sizeof(r3map_stats)
+        with nogil:
+            code = r3map_region_stats(self.handle, &stats)
+        check(code, url)
+        self.step = min(STEP, max(stats.budget // 8, <uint64_t>4096))
+        return stats.eager != 0
 
     cdef r3map_region *use(self) except NULL:
         """The handle of an open region of this process."""
@@ -312,13 +320,16 @@ cdef class Region:
             if r3map_queue_next(queue.handle, &completion, 0) == 0:
                 left.append(entry)
             elif completion.code == 0:
-                r3map_region_unpin(self.handle, entry[1], entry[2])
+                self._unpin(entry[1], entry[2])
         self.abandoned = left
         return 0
 
     def _unpin(self, uint64_t offset, uint64_t length):
+        cdef int code
         if self.handle != NULL and self.owner == getpid():  # a close has unpinned everything
-            check(r3map_region_unpin(self.handle, offset, length), self._url)
+            with nogil:
+                code = r3map_region_unpin(self.handle, offset, length)
+            check(code, self._url)
 
     def _wait(self):
         cdef r3map_region *region = self.use()
@@ -353,13 +364,9 @@ cdef class Region:
         cdef r3map_region *region = self.use()
         cdef Queue queue = take_queue()
         cdef r3map_completion completion
-        cdef r3map_stats stats
-        cdef uint64_t step, asked = 0, copied = 0, part
-        cdef bint here[2]
+        cdef uint64_t step = self.step, asked = 0, copied = 0, part
+        cdef bint here[2]  # whether the steps under way are resident: two, by turns
         cdef int code
-        stats.struct_size = sizeof(r3map_stats)
-        check(r3map_region_stats(region, &stats), self._url)
-        step = min(STEP, max(stats.budget // 8, <uint64_t>4096))
         here[0] = here[1] = False
         while copied < length:
             while asked < length and asked - copied < 2 * step:
@@ -396,13 +403,20 @@ cdef class Region:
         return length
 
     def _stats(self):
+        cdef r3map_region *region = self.use()
         cdef r3map_stats s
+        cdef int code
         s.struct_size = sizeof(r3map_stats)
-        check(r3map_region_stats(self.use(), &s), self._url)
+        with nogil:
+            code = r3map_region_stats(region, &s)
+        check(code, self._url)
         return (s.eager != 0, s.size, s.resident, s.pinned, s.in_flight, s.budget, s.faults,
                 s.failed_faults, s.requests, s.failed_requests, s.fetched, s.evicted)
 
     def _error(self):
+        cdef r3map_region *region = self.use()
         cdef char message[1024]
-        cdef int code = r3map_region_error(self.use(), message, sizeof(message))
+        cdef int code
+        with nogil:
+            code = r3map_region_error(region, message, sizeof(message))
         return None if code == 0 else failure(code, message, self._url)

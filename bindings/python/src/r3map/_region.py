@@ -328,8 +328,7 @@ def open(
         priority=None if priority is None else _pairs(priority),
     )
     region = Region.__new__(Region)
-    region._open(*_names(url), options)
-    if region.stats().eager:
+    if region._open(*_names(url), options):
         warnings.warn(
             "userfaultfd is forbidden here: the whole object was read into memory "
             "(docs/containers.md tells how to allow it)",
