@@ -66,7 +66,8 @@ Outcome run_in_child(const std::function<void(const Child&)>& body, std::chrono:
   const pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    body(Child(ends[1]));
+    // An exception must not reach the parent's test run, which this process is a copy of.
+    [&]() noexcept { body(Child(ends[1])); }();
     _exit(0);
   }
   close(ends[1]);
