@@ -143,8 +143,9 @@ void Timer::start(Clock::duration delay) {
   constexpr Clock::duration kLongest = std::chrono::hours(24 * 36500);
   uint64_t after = 0;
   if (delay > Clock::duration::zero()) {
-    const auto due = Clock::now().time_since_epoch() + std::min(delay, kLongest);
-    const auto ms = static_cast<uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(due).count());
+    const auto due = std::chrono::ceil<std::chrono::milliseconds>(
+        Clock::now().time_since_epoch() + std::min(delay, kLongest));
+    const auto ms = static_cast<uint64_t>(due.count());
     after = ms - std::min(ms, uv_now(impl_->uv.loop));
   }
   uv_timer_start(
