@@ -22,16 +22,24 @@ bool is_scheme(std::string_view text) {
   });
 }
 
-// "user:secret@host" → "user:***@host": messages are shown and logged.
+// "user:secret@host" → "user:***@host": messages are shown and logged. A secret with a / in it (many
+// AWS keys) should have been encoded, but is to stay secret all the same.
 std::string without_password(std::string_view text) {
   const size_t authority = text.find("://");
   if (authority == std::string_view::npos) return std::string(text);
   const size_t begin = authority + 3;
   const size_t end = std::min(text.find_first_of("/?#", begin), text.size());
-  const size_t at = text.substr(0, end).rfind('@');
-  const size_t colon = text.find(':', begin);
-  if (at == std::string_view::npos || at < begin || colon == std::string_view::npos || colon > at)
-    return std::string(text);
+  size_t at = text.substr(0, end).rfind('@');
+  size_t colon = text.find(':', begin);
+  if (at == std::string_view::npos || at < begin) {
+    // Only a host and a port, unless the port is none.
+    if (text.substr(begin).starts_with('[')) colon = text.find(':', text.find(']', begin));
+    if (colon >= end) return std::string(text);
+    const std::string_view port = text.substr(colon + 1, end - colon - 1);
+    if (std::all_of(port.begin(), port.end(), is_digit)) return std::string(text);
+    at = text.rfind('@');
+  }
+  if (at == std::string_view::npos || colon >= at) return std::string(text);
   return std::string(text.substr(0, colon + 1)) + "***" + std::string(text.substr(at));
 }
 
