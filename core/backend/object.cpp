@@ -237,10 +237,9 @@ Result<> HttpObject::adopt(const Head& head, uint64_t size) {
     if (!etag) return fail(std::move(etag.error()));
     info_.version = text;
     etag_ = std::move(*etag);
-  } else {
-    last_modified_ = head.field("last-modified");
-    info_.version = last_modified_;
   }
+  last_modified_ = head.field("last-modified");
+  if (!etag_) info_.version = last_modified_;
   if (info_.version.empty() && pin_ == Pin::automatic && size > 0 && !keep_prefix_)
     return fail(Code::unsupported,
                 "the server names no version (neither ETag nor Last-Modified), so a change of the "
@@ -254,16 +253,13 @@ Result<> HttpObject::check_version(const Head& head) const {
     return fail(Code::stale, "the object changed since it was opened (it was " + shown(was) +
                                  ", now " + shown(is) + ")");
   };
-  const auto nameless = [](const char* field) {
-    return fail(Code::protocol, std::string("the answer has no ") + field + ", the first one had");
-  };
-  if (!etag_) {
-    const std::string_view date = head.field("last-modified");
-    if (date.empty()) return nameless("Last-Modified");
-    return date == last_modified_ ? Result<>() : changed(last_modified_, date);
-  }
+  const std::string_view date = head.field("last-modified");
   const std::string_view text = head.field("etag");
-  if (text.empty()) return nameless("ETag");
+  if (!etag_ || text.empty()) {
+    if (!date.empty() && date != last_modified_) return changed(last_modified_, date);
+    if (!etag_ && !date.empty()) return {};
+    return fail(Code::protocol, "the answer names no version, the first one did");
+  }
   Result<http::Etag> etag = http::parse_etag(text);
   if (!etag) return fail(std::move(etag.error()));
   return *etag == *etag_ ? Result<>() : changed(info_.version, text);
@@ -376,6 +372,7 @@ uint64_t HttpObject::serve_prefix(Range range, resource::Sink& sink) {
 loop::Task<Result<>> HttpObject::read(Range range, resource::Request request,
                                       resource::Sink& sink) {
   http::Retry retry(request.deadline, 0, random_);
+  std::optional<Error> before;  // why the attempt under way is not the first
   uint64_t at = range.offset + serve_prefix(range, sink);
   while (at < range.end()) {
     const Range rest = range_between(at, range.end());
@@ -396,9 +393,12 @@ loop::Task<Result<>> HttpObject::read(Range range, resource::Request request,
     // A host that was there has lost its name for a while, no more.
     if (status == 0 && error.code == Code::not_found) error.code = Code::network;
     if (at == range.end()) co_return done;  // too many bytes: all here, but not to be trusted
+    // What failed until then says more than that the time was up.
+    if (error.code == Code::timed_out && before) co_return fail(std::move(*before));
     if (answer.delivered() > 0) retry.progress();
     const auto delay = retry.next(error.code, retry_after(answer.answer()), loop::Clock::now());
     if (!delay) co_return done;
+    before = std::move(error);
     auto pausing = pause(*delay, request);
     if (Result<> awake = co_await pausing; !awake) co_return awake;
   }

@@ -27,14 +27,15 @@ std::optional<loop::Clock::duration> Retry::next(Code code,
                                                  std::optional<std::chrono::seconds> retry_after,
                                                  loop::Clock::time_point now) {
   if (!is_transient(code) || now >= deadline_) return std::nullopt;
+  const loop::Clock::duration left =
+      deadline_ == loop::kNever ? loop::Clock::duration::max() : deadline_ - now;
+  if (left < kBase) return std::nullopt;
   ++failures_;
   // A peer that breaks its protocol each time will not learn it before the deadline.
   const int most = code == Code::protocol && max_attempts_ == 0 ? limits::kOpenAttempts
                                                                 : max_attempts_;
   if (most > 0 && failures_ >= most) return std::nullopt;
 
-  const loop::Clock::duration left =
-      deadline_ == loop::kNever ? loop::Clock::duration::max() : deadline_ - now;
   const loop::Clock::duration backoff = jittered(failures_, random_);
   if (!retry_after) return std::min(backoff, left / 2);
   if (*retry_after >= left) return std::nullopt;

@@ -1,0 +1,75 @@
+#include "backend/http.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/fault_server_process.hpp"
+#include "support/loop_fixture.hpp"
+
+namespace r3map::backend {
+namespace {
+
+class HttpTest : public test::LoopTest {
+ protected:
+  using Opened = Result<std::unique_ptr<resource::Resource>>;
+
+  void SetUp() override {
+    on_loop([&] {
+      client_ = std::move(*http::Client::open(*loop_));
+      register_http(registry_, *loop_, *client_);
+    });
+  }
+  void TearDown() override {
+    on_loop([&] { client_.reset(); });
+  }
+  Opened open(std::string url, resource::Options options = {}) {
+    resource::Request request;
+    request.deadline = loop::deadline_after(std::chrono::seconds(8));
+    return run<std::unique_ptr<resource::Resource>>(
+        [&] { return registry_.open(url, options, request); });
+  }
+
+  test::FaultServer server_;
+  std::unique_ptr<http::Client> client_;
+  resource::Registry registry_;
+};
+
+TEST_F(HttpTest, OpensByUrl) {
+  EXPECT_TRUE(open(server_.url("ok/x")));
+  EXPECT_TRUE(open("HTTP://" + server_.address() + "/ok/x?size=10#fragment"));
+  EXPECT_TRUE(open("http://user:se%20cret@" + server_.address() + "/ok/x"));
+}
+
+TEST_F(HttpTest, RefusesWhatIsNoUrl) {
+  for (const char* url : {"http:x", "http://", "http:///x", "http://?x", "http://u:p@/x",
+                          "http://:80/x", "http://u:%zz@h/x"}) {
+    const Opened object = open(url);
+    ASSERT_FALSE(object) << url;
+    EXPECT_EQ(object.error().code, Code::invalid) << url << object.error().message;
+  }
+}
+
+TEST_F(HttpTest, ChecksOptions) {
+  for (const resource::Options& options : std::vector<resource::Options>{
+           {{"pin", "yes"}}, {{"verify", "maybe"}}, {{"verfy", "true"}}})
+    EXPECT_EQ(open(server_.url("ok/x"), options).error().code, Code::invalid);
+  EXPECT_TRUE(open(server_.url("ok/x"), {{"pin", "auto"}, {"verify", "false"}}));
+}
+
+TEST_F(HttpTest, NeverShowsThePassword) {
+  for (const char* path : {"404/x", "403/x", "garbage/x", "reset-on-accept/x", "status/code=401/x"}) {
+    const Opened object = open("http://user:topsecret@" + server_.address() + "/" + path);
+    ASSERT_FALSE(object);
+    EXPECT_EQ(object.error().message.find("topsecret"), std::string::npos);
+  }
+  const Opened broken = open("http://user:topsecret%zz@" + server_.address() + "/x");
+  EXPECT_EQ(broken.error().message.find("topsecret"), std::string::npos);
+}
+
+TEST_F(HttpTest, UnusableCaBundle) {
+  const Opened object = open("https://" + server_.address() + "/x", {{"ca_bundle", "/nonexistent"}});
+  ASSERT_FALSE(object);
+  EXPECT_EQ(object.error().code, Code::invalid) << object.error().message;
+}
+
+}  // namespace
+}  // namespace r3map::backend

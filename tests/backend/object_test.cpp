@@ -1,0 +1,316 @@
+// HttpObject against every way in which fault_server.py misbehaves: the right bytes or the right
+// code, in bounded time, and never a wrong byte.
+#include "backend/object.hpp"
+
+#include <gtest/gtest.h>
+
+#include "backend/http.hpp"
+#include "loop/event.hpp"
+#include "support/fault_server_process.hpp"
+#include "support/loop_fixture.hpp"
+
+namespace r3map::backend {
+namespace {
+
+using namespace std::chrono_literals;
+using loop::Clock;
+using resource::Resource;
+
+// Holds a read to the interface's promise, and every byte to the content of version 1.
+class CheckingSink : public resource::Sink {
+ public:
+  explicit CheckingSink(Range range) : range_(range), next_(range.offset) {}
+  void bytes(uint64_t offset, std::span<const std::byte> data) override {
+    EXPECT_EQ(offset, next_);
+    EXPECT_LE(offset + data.size(), range_.end());
+    for (size_t i = 0; i < data.size(); ++i)
+      wrong_ += data[i] != test::FaultServer::content_at(offset + i);
+    next_ = offset + data.size();
+    if (on_bytes) on_bytes();
+  }
+  uint64_t wrong() const { return wrong_; }
+  uint64_t received() const { return next_ - range_.offset; }
+  std::function<void()> on_bytes;
+
+ private:
+  Range range_;
+  uint64_t next_;
+  uint64_t wrong_ = 0;
+};
+
+class ObjectTest : public test::LoopTest {
+ protected:
+  using Opened = Result<std::unique_ptr<Resource>>;
+
+  void SetUp() override {
+    on_loop([&] {
+      client_ = std::move(*http::Client::open(*loop_));
+      register_http(registry_, *loop_, *client_);
+    });
+  }
+  void TearDown() override {
+    on_loop([&] { client_.reset(); });
+  }
+
+  static resource::Request request(Clock::duration budget = 8s) {
+    resource::Request request;
+    request.deadline = loop::deadline_after(budget);
+    return request;
+  }
+
+  Opened open(std::string_view path, resource::Options options = {}, Clock::duration budget = 8s) {
+    return run<std::unique_ptr<Resource>>(
+        [&] { return registry_.open(server_.url(path), options, request(budget)); });
+  }
+
+  Result<> read(Resource& object, Range range, Clock::duration budget = 8s) {
+    CheckingSink sink(range);
+    Result<> done = run<void>([&] { return object.read(range, request(budget), sink); });
+    EXPECT_EQ(sink.wrong(), 0u);
+    EXPECT_TRUE(!done || sink.received() == range.length);
+    return done;
+  }
+  Result<> read_all(Resource& object) { return read(object, {0, object.info().size}); }
+
+  test::FaultServer server_;
+  std::unique_ptr<http::Client> client_;
+  resource::Registry registry_;
+};
+
+TEST_F(ObjectTest, RightInSpiteOfEverything) {
+  for (const char* path : {
+           "ok", "last-modified-only", "weak-etag", "interim", "interim/n=9", "chunked-ok",
+           "connection-close", "close-after", "close-on-reuse", "no-length", "slow",
+           "head-forbidden", "trailing-bytes", "truncate-sometimes", "truncate-always/n=20000",
+           "reset-in-body/n=50000", "truncated-chunked/n=20000", "short-chunked/n=20000",
+           "garbled-chunked/n=20000", "drip/n=16384/ms=1", "500/times=3", "503/times=3",
+           "429/times=1/retry_after=1", "reset-on-accept/times=3", "reset-in-headers/times=3",
+           "close-before-headers/times=3", "garbage/times=3", "wrong-content-range/times=3",
+           "content-range/times=3", "multipart/times=2", "long-chunked/times=2",
+           "500/after=1/times=5", "503/every=2", "reset-on-accept/every=2", "garbage/every=2",
+           "stall-in-body/ms=300/n=1000",
+       }) {
+    SCOPED_TRACE(path);
+    const auto begin = Clock::now();
+    const Opened object = open(std::string(path) + "/size=300000/x");
+    ASSERT_TRUE(object) << object.error().message;
+    EXPECT_EQ((*object)->info().size, 300000u);
+    const Result<> first = read(**object, {60000, 100000});
+    EXPECT_TRUE(first) << first.error().message;
+    const Result<> all = read_all(**object);
+    EXPECT_TRUE(all) << all.error().message;
+    EXPECT_LT(Clock::now() - begin, 5s);
+  }
+}
+
+struct Expected {
+  const char* path;
+  Code code;
+  const char* text;
+};
+
+TEST_F(ObjectTest, RefusedAtOpen) {
+  for (const auto& [path, code, text] : std::initializer_list<Expected>{
+           {"no-validator", Code::unsupported, ""},
+           {"no-ranges", Code::unsupported, "ignores ranges"},
+           {"partial-as-200", Code::unsupported, "ignores ranges"},
+           {"404", Code::not_found, "not found (404)"},
+           {"403", Code::denied, "access denied (403)"},
+           {"500", Code::io, "500"},
+           {"503", Code::busy, "503"},
+           {"status/code=501", Code::unsupported, "501"},
+           {"status/code=400", Code::invalid, "400"},
+           {"status/code=401", Code::denied, "user and a password"},
+           {"status/code=204", Code::protocol, "204"},
+           {"503/retry_after=100", Code::busy, "503"},
+           {"redirect", Code::unsupported, "redirected to /ok/"},
+           {"wrong-content-range", Code::protocol, "bytes 1-"},
+           {"content-range", Code::protocol, "Content-Range"},
+           {"content-range/value=bytes%200-65535", Code::protocol, "Content-Range"},
+           {"content-range/value=bytes%200-65534", Code::protocol, "Content-Range"},
+           {"multipart", Code::protocol, "Content-Range"},
+           {"content-length-lies-short", Code::protocol, "contradicts"},
+           {"content-length-lies-short/all=1", Code::protocol, "contradicts"},
+           {"long-content-length", Code::protocol, "contradicts"},
+           {"long-chunked", Code::protocol, "longer than announced"},
+           {"content-encoding", Code::unsupported, "gzip"},
+           {"giant-headers", Code::protocol, "header"},
+           {"header-count", Code::protocol, "header"},
+           {"garbage", Code::protocol, ""},
+           {"reset-on-accept", Code::network, ""},
+           {"close-before-headers", Code::network, ""},
+       }) {
+    SCOPED_TRACE(path);
+    const auto begin = Clock::now();
+    const Opened object = open(std::string(path) + "/size=300000/x");
+    ASSERT_FALSE(object);
+    EXPECT_EQ(object.error().code, code) << object.error().message;
+    EXPECT_NE(object.error().message.find(text), std::string::npos) << object.error().message;
+    EXPECT_LT(Clock::now() - begin, 3s);
+  }
+}
+
+TEST_F(ObjectTest, NoticesWhatChangesAfterOpen) {
+  for (const auto& [path, code, text] : std::initializer_list<Expected>{
+           {"etag-changes", Code::stale, "changed since it was opened"},
+           {"etag-changes-ignoring-if-match", Code::stale, "changed since it was opened"},
+           {"last-modified-changes", Code::stale, ""},
+           {"vanishes", Code::stale, "deleted"},
+           {"empty/after=1", Code::stale, ""},
+           {"wrong-total-in-content-range/total=250000", Code::stale, "its size was 300000"},
+           {"no-validator/after=1", Code::stale, ""},
+           {"wrong-content-range/after=1", Code::protocol, ""},
+           {"content-range/after=1", Code::protocol, ""},
+           {"multipart/after=1", Code::protocol, ""},
+           {"long-content-length/after=1", Code::protocol, "contradicts"},
+           {"content-length-lies-short/after=1", Code::protocol, "contradicts"},
+           {"long-chunked/after=1", Code::protocol, "longer"},
+           {"no-ranges/after=1", Code::unsupported, "ignores ranges"},
+           {"partial-as-200/after=1", Code::unsupported, "ignores ranges"},
+           {"content-encoding/after=1", Code::unsupported, "gzip"},
+           {"redirect/after=1", Code::unsupported, "redirected"},
+           {"403/after=1", Code::denied, ""},
+           {"garbage/after=1", Code::protocol, ""},
+           {"giant-headers/after=1", Code::protocol, ""},
+       }) {
+    SCOPED_TRACE(path);
+    const Opened object = open(std::string(path) + "/size=300000/x");
+    ASSERT_TRUE(object) << object.error().message;
+    EXPECT_TRUE(read(**object, {0, 65536})) << "the first bytes have come with the open";
+    const auto begin = Clock::now();
+    const Result<> done = read(**object, {100000, 100000});
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, code) << done.error().message;
+    EXPECT_NE(done.error().message.find(text), std::string::npos) << done.error().message;
+    EXPECT_LT(Clock::now() - begin, 3s);
+  }
+}
+
+TEST_F(ObjectTest, AFailureOutlastsTheDeadline) {
+  for (const auto& [path, code] : {
+           std::pair("500/after=1", Code::io),
+           std::pair("503/after=1", Code::busy),
+           std::pair("reset-on-accept/after=1", Code::network),
+           std::pair("stall-before-headers/after=1", Code::timed_out),
+           std::pair("stall-in-body/after=1", Code::timed_out),
+       }) {
+    SCOPED_TRACE(path);
+    const Opened object = open(std::string(path) + "/size=300000/x");
+    ASSERT_TRUE(object) << object.error().message;
+    const auto begin = Clock::now();
+    const Result<> done = read(**object, {100000, 100000}, 400ms);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, code) << done.error().message;
+    EXPECT_LT(Clock::now() - begin, 1s);
+  }
+}
+
+TEST_F(ObjectTest, SmallObjectsNeedNoRanges) {
+  for (const char* path : {"no-ranges", "partial-as-200", "ok", "no-validator"}) {
+    SCOPED_TRACE(path);
+    const resource::Options options =
+        path == std::string("no-validator") ? resource::Options{{"pin", "none"}}
+                                            : resource::Options{};
+    const Opened object = open(std::string(path) + "/size=1000/x", options);
+    ASSERT_TRUE(object) << object.error().message;
+    EXPECT_EQ((*object)->info().size, 1000u);
+    EXPECT_TRUE(read_all(**object));
+    EXPECT_TRUE(read_all(**object)) << "and again";
+  }
+  // As long as the range that was asked for: it may be the beginning of more.
+  EXPECT_EQ(open("no-ranges/size=65536/x").error().code, Code::unsupported);
+  EXPECT_TRUE(open("no-ranges/size=65535/x"));
+}
+
+TEST_F(ObjectTest, EmptyObjects) {
+  for (const char* path : {"empty/x", "empty-200/x", "ok/size=0/x"}) {
+    const Opened object = open(path);
+    ASSERT_TRUE(object) << path << ": " << object.error().message;
+    EXPECT_EQ((*object)->info().size, 0u);
+    EXPECT_TRUE(read(**object, {0, 0}));
+  }
+}
+
+TEST_F(ObjectTest, TheFirstBytesServeAcrossTheirEnd) {
+  const Opened object = open("ok/size=200000/edges");
+  ASSERT_TRUE(object);
+  for (const Range range : {Range{0, 1}, Range{65535, 1}, Range{0, 65536}, Range{65535, 2},
+                            Range{65536, 1}, Range{199999, 1}, Range{200000, 0}, Range{0, 200000}})
+    EXPECT_TRUE(read(**object, range)) << range.offset;
+}
+
+TEST_F(ObjectTest, Info) {
+  const Opened object = open("ok/size=123456789/x");
+  ASSERT_TRUE(object);
+  const resource::Info& info = (*object)->info();
+  EXPECT_EQ(info.size, 123456789u);
+  EXPECT_EQ(info.version, "\"v1-123456789\"");
+  EXPECT_TRUE(info.read_only);
+  EXPECT_EQ((*open("last-modified-only/x"))->info().version, "Wed, 01 Jan 2025 00:00:00 GMT");
+  EXPECT_EQ(open("ok/size=9223372036854775808/x").error().code, Code::unsupported);
+  EXPECT_TRUE(open("ok/size=9223372036854775807/x"));
+}
+
+TEST_F(ObjectTest, PinNoneTakesWhatThereIs) {
+  const Opened changing = open("etag-changes/size=300000/x", {{"pin", "none"}});
+  ASSERT_TRUE(changing);
+  std::vector<std::byte> buffer(1000);
+  resource::BufferSink sink(100000, buffer);
+  EXPECT_TRUE(run<void>([&] { return (*changing)->read({100000, 1000}, request(), sink); }));
+}
+
+TEST_F(ObjectTest, StopsBetweenAndInsideAttempts) {
+  for (const char* path : {"503/after=1", "stall-in-body/after=1", "drip/after=1"}) {
+    SCOPED_TRACE(path);
+    const Opened object = open(std::string(path) + "/size=300000/x");
+    ASSERT_TRUE(object);
+    std::stop_source stop;
+    resource::Request stoppable = request();
+    stoppable.stop = stop.get_token();
+    CheckingSink sink({100000, 100000});
+    std::thread stopper([&] {
+      std::this_thread::sleep_for(100ms);
+      on_loop([&] { stop.request_stop(); });
+    });
+    const Result<> done = run<void>([&] { return (*object)->read({100000, 100000}, stoppable, sink); });
+    stopper.join();
+    EXPECT_EQ(done.error().code, Code::canceled) << done.error().message;
+  }
+}
+
+TEST_F(ObjectTest, StopsFromInsideTheSink) {
+  const Opened object = open("ok/size=3000000/x");
+  ASSERT_TRUE(object);
+  std::stop_source stop;
+  resource::Request stoppable = request();
+  stoppable.stop = stop.get_token();
+  CheckingSink sink({100000, 2000000});
+  sink.on_bytes = [&] { stop.request_stop(); };
+  const Result<> done = run<void>([&] { return (*object)->read({100000, 2000000}, stoppable, sink); });
+  EXPECT_EQ(done.error().code, Code::canceled);
+  EXPECT_LE(sink.received(), 16384u);
+}
+
+TEST_F(ObjectTest, ADyingServer) {
+  const Opened object = open("ok/size=300000/x");
+  ASSERT_TRUE(object);
+  EXPECT_TRUE(read(**object, {100000, 100}));
+  server_.stop();
+  const Result<> done = read(**object, {100000, 100}, 500ms);
+  EXPECT_EQ(done.error().code, Code::network) << done.error().message;
+}
+
+TEST(Status, Codes) {
+  EXPECT_EQ(code_of_status(403), Code::denied);
+  EXPECT_EQ(code_of_status(404), Code::not_found);
+  EXPECT_EQ(code_of_status(429), Code::busy);
+  EXPECT_EQ(code_of_status(503), Code::busy);
+  EXPECT_EQ(code_of_status(500), Code::io);
+  EXPECT_EQ(code_of_status(418), Code::invalid);
+  EXPECT_EQ(code_of_status(301), Code::unsupported);
+  EXPECT_EQ(shown("a\nb\x7f"), "a b ");
+  EXPECT_LT(shown(std::string(1000, 'x')).size(), 210u);
+}
+
+}  // namespace
+}  // namespace r3map::backend

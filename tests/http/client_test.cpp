@@ -1,0 +1,347 @@
+#include "http/client.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "base/limits.hpp"
+#include "loop/event.hpp"
+#include "support/fault_server_process.hpp"
+#include "support/loop_fixture.hpp"
+
+namespace r3map::http {
+namespace {
+
+using namespace std::chrono_literals;
+using loop::Clock;
+
+// What came, and a hand in what happens then.
+class Recorder : public Receiver {
+ public:
+  Result<> head(const Head& head) override {
+    EXPECT_EQ(answer.status, 0) << "two heads";
+    answer = head;
+    if (on_head) on_head();
+    return refuse_head ? fail(Code::stale, "refused") : Result<>();
+  }
+  Result<> body(std::span<const std::byte> data) override {
+    EXPECT_NE(answer.status, 0) << "a body before its head";
+    EXPECT_FALSE(over) << "called after the end";
+    for (std::byte byte : data) wrong += byte != test::FaultServer::content_at(received++);
+    if (on_body) on_body();
+    return {};
+  }
+
+  Head answer;
+  uint64_t received = 0, wrong = 0;
+  bool refuse_head = false, over = false;
+  std::function<void()> on_head, on_body;
+  std::optional<Result<>> result;
+  Clock::time_point ended;
+};
+
+class ClientTest : public test::LoopTest {
+ protected:
+  void SetUp() override {
+    on_loop([&] { client_ = std::move(*Client::open(*loop_)); });
+  }
+  void TearDown() override {
+    on_loop([&] { client_.reset(); });
+  }
+
+  Request request(std::string_view path, bool urgent = true) {
+    Request request;
+    request.url = server_.url(path);
+    request.urgent = urgent;
+    request.deadline = loop::deadline_after(60s);
+    return request;
+  }
+
+  Result<> get(Request request, Recorder& recorder) {
+    return run<void>([&] { return client_->perform(request, recorder); });
+  }
+  Result<> get(std::string_view path, Recorder& recorder) { return get(request(path), recorder); }
+
+  // Starts a request that a later wait() ends; both on the loop's thread.
+  loop::Task<void> keep(Request request, Recorder& recorder) {
+    auto performing = client_->perform(std::move(request), recorder);
+    recorder.result = co_await performing;
+    recorder.ended = Clock::now();
+    recorder.over = true;
+  }
+  void start(Request request, Recorder& recorder) {
+    on_loop([&] { group_.spawn(keep(request, recorder)); });
+  }
+  loop::Task<Result<>> all_ended() {
+    auto idle = group_.idle();
+    co_await idle;
+    co_return Result<>();
+  }
+  void wait_for_all() {
+    ASSERT_TRUE(run<void>([&] { return all_ended(); }));
+  }
+
+  test::FaultServer server_;
+  std::unique_ptr<Client> client_;
+  loop::TaskGroup group_;
+};
+
+TEST_F(ClientTest, GetsAnAnswer) {
+  Recorder recorder;
+  const Result<> done = get("ok/size=3000000/x", recorder);
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(recorder.answer.status, 200);
+  EXPECT_EQ(recorder.received, 3000000u);
+  EXPECT_EQ(recorder.wrong, 0u);
+}
+
+TEST_F(ClientTest, ErrorAnswersAndRedirectsAreAnswers) {
+  for (const auto& [path, status] :
+       {std::pair("404/x", 404), std::pair("503/x", 503), std::pair("redirect/x", 302)}) {
+    Recorder recorder;
+    EXPECT_TRUE(get(path, recorder));
+    EXPECT_EQ(recorder.answer.status, status);
+  }
+}
+
+TEST_F(ClientTest, WhatIsWrongWithAnAnswerIsSaid) {
+  for (const auto& [path, code, text] : {
+           std::tuple("garbage/x", Code::protocol, "malformed answer"),
+           std::tuple("giant-headers/x", Code::protocol, "header is too long"),
+           std::tuple("header-count/n=1000/x", Code::protocol, "too many header fields"),
+           std::tuple("header-count/n=100000/x", Code::protocol, "too many header fields"),
+           std::tuple("content-encoding/x", Code::unsupported, "gzip"),
+           std::tuple("truncate-always/x", Code::network, "in the middle of an answer"),
+           std::tuple("truncated-chunked/x", Code::network, ""),
+           std::tuple("garbled-chunked/x", Code::network, ""),
+           std::tuple("close-before-headers/x", Code::network, "without an answer"),
+           std::tuple("reset-on-accept/x", Code::network, ""),
+           std::tuple("reset-in-headers/x", Code::network, ""),
+           std::tuple("reset-in-body/x", Code::network, ""),
+       }) {
+    Recorder recorder;
+    const Result<> done = get(path, recorder);
+    ASSERT_FALSE(done) << path;
+    EXPECT_EQ(done.error().code, code) << path << ": " << done.error().message;
+    EXPECT_TRUE(done.error().message.starts_with("127.0.0.1:")) << done.error().message;
+    EXPECT_NE(done.error().message.find(text), std::string::npos) << done.error().message;
+    EXPECT_EQ(recorder.wrong, 0u);
+  }
+}
+
+TEST_F(ClientTest, UnreachableServers) {
+  server_.stop();
+  Recorder recorder;
+  const Result<> refused = get("ok/x", recorder);
+  EXPECT_EQ(refused.error().code, Code::network);
+  EXPECT_NE(refused.error().message.find("refused"), std::string::npos) << refused.error().message;
+
+  Request lost = request("");
+  lost.url = "http://no-such-host.invalid/";
+  EXPECT_EQ(get(lost, recorder).error().code, Code::not_found);
+  lost.url = "ftp://127.0.0.1/";
+  EXPECT_FALSE(get(lost, recorder));
+  lost.url = "http://[::1/";
+  EXPECT_EQ(get(lost, recorder).error().code, Code::invalid);
+}
+
+TEST_F(ClientTest, HeadersCannotBeSmuggledIn) {
+  Request evil = request("ok/x");
+  evil.headers.push_back("X: y\r\nAuthorization: z");
+  Recorder recorder;
+  EXPECT_EQ(get(evil, recorder).error().code, Code::invalid);
+}
+
+TEST_F(ClientTest, ADeadConnectionIsReplacedAtOnce) {
+  for (const char* path : {"close-on-reuse/x", "close-after/x", "connection-close/x"}) {
+    for (int i = 0; i < 5; ++i) {
+      Recorder recorder;
+      const Result<> done = get(path, recorder);
+      EXPECT_TRUE(done) << path << ": " << done.error().message;
+      EXPECT_EQ(recorder.received, 1u << 20);
+    }
+  }
+}
+
+// The forged second answer differs in content: none of its bytes may be taken for the next one.
+TEST_F(ClientTest, BytesNobodyAskedForAreNoAnswer) {
+  for (int i = 0; i < 20; ++i) {
+    Recorder recorder;
+    const Result<> done = get("trailing-bytes/size=200000/x", recorder);
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(recorder.received, 200000u);
+    ASSERT_EQ(recorder.wrong, 0u) << "request " << i;
+  }
+}
+
+TEST_F(ClientTest, TheReceiverCanRefuse) {
+  Recorder recorder;
+  recorder.refuse_head = true;
+  const Result<> done = get("ok/x", recorder);
+  EXPECT_EQ(done.error().code, Code::stale);
+  EXPECT_EQ(recorder.received, 0u);
+  Recorder next;
+  EXPECT_TRUE(get("ok/x", next));
+  EXPECT_EQ(next.wrong, 0u);
+}
+
+TEST_F(ClientTest, DeadlinesHoldInEveryPhase) {
+  std::deque<Recorder> recorders;
+  for (const char* path : {"stall-before-headers/x", "stall-in-headers/x", "stall-in-body/x"}) {
+    Request late = request(path);
+    late.deadline = loop::deadline_after(200ms);
+    start(late, recorders.emplace_back());
+  }
+  Request handshake = request("x");  // the server waits for more, TLS for an answer
+  handshake.url.replace(0, 4, "https");
+  handshake.deadline = loop::deadline_after(200ms);
+  start(handshake, recorders.emplace_back());
+  const auto begin = Clock::now();
+  wait_for_all();
+  EXPECT_LT(Clock::now() - begin, 2s);
+  for (Recorder& recorder : recorders) EXPECT_EQ(recorder.result->error().code, Code::timed_out);
+
+  Request past = request("ok/x");
+  past.deadline = Clock::now() - 1ms;
+  Recorder recorder;
+  EXPECT_EQ(get(past, recorder).error().code, Code::timed_out);
+}
+
+TEST_F(ClientTest, SilenceIsNotWaitedOutForEver) {
+  std::deque<Recorder> recorders;
+  for (const char* path : {"stall-before-headers/x", "stall-in-headers/x", "stall-in-body/x"})
+    start(request(path), recorders.emplace_back());
+  Request handshake = request("x");
+  handshake.url.replace(0, 4, "https");
+  start(handshake, recorders.emplace_back());
+  Recorder slow;  // bytes that come slowly are no silence
+  start(request("drip/n=10/ms=1000/size=140/x"), slow);
+  const auto begin = Clock::now();
+  wait_for_all();
+  for (Recorder& recorder : recorders) {
+    EXPECT_EQ(recorder.result->error().code, Code::network) << recorder.result->error().message;
+    EXPECT_LT(recorder.ended - begin, limits::kStall + 2s);
+    EXPECT_GT(recorder.ended - begin, limits::kStall - 1s);
+  }
+  EXPECT_TRUE(*slow.result);
+  EXPECT_EQ(slow.received, 140u);
+}
+
+TEST_F(ClientTest, StopsInEveryPhase) {
+  for (const char* path : {"stall-before-headers/x", "stall-in-headers/x", "stall-in-body/x",
+                           "drip/x", "drip/n=65536/ms=1/size=1000000000/x"}) {
+    for (const auto after : {0ms, 1ms, 50ms}) {
+      std::stop_source stop;
+      Request stoppable = request(path);
+      stoppable.stop = stop.get_token();
+      Recorder recorder;
+      start(stoppable, recorder);
+      std::this_thread::sleep_for(after);
+      on_loop([&] { stop.request_stop(); });
+      wait_for_all();
+      EXPECT_EQ(recorder.result->error().code, Code::canceled) << path;
+      EXPECT_EQ(recorder.wrong, 0u);
+    }
+  }
+  std::stop_source stopped;
+  stopped.request_stop();
+  Request late = request("ok/x");
+  late.stop = stopped.get_token();
+  Recorder recorder;
+  EXPECT_EQ(get(late, recorder).error().code, Code::canceled);
+}
+
+TEST_F(ClientTest, StopsFromInsideTheReceiver) {
+  for (const bool in_head : {true, false}) {
+    std::stop_source stop;
+    Recorder recorder, other;
+    (in_head ? recorder.on_head : recorder.on_body) = [&] { stop.request_stop(); };
+    Request stoppable = request("ok/size=5000000/x");
+    stoppable.stop = stop.get_token();
+    start(stoppable, recorder);
+    start(request("ok/size=5000000/x"), other);
+    wait_for_all();
+    EXPECT_EQ(recorder.result->error().code, Code::canceled);
+    EXPECT_LE(recorder.received, in_head ? 0u : 16384u);
+    EXPECT_TRUE(*other.result);
+    EXPECT_EQ(other.received, 5000000u);
+  }
+}
+
+// One receiver that stops others, in whatever phase they are.
+TEST_F(ClientTest, StopsOthersFromInsideAReceiver) {
+  std::stop_source stop;
+  std::deque<Recorder> others;
+  for (int i = 0; i < 60; ++i) {  // more than there are connections
+    Request stoppable = request("slow/ms=20/size=100000/x", i % 2 == 0);
+    stoppable.stop = stop.get_token();
+    start(stoppable, others.emplace_back());
+  }
+  Recorder recorder;
+  recorder.on_body = [&] { stop.request_stop(); };
+  start(request("slow/ms=30/size=1000/x"), recorder);
+  wait_for_all();
+  EXPECT_TRUE(*recorder.result);
+  for (Recorder& other : others)
+    EXPECT_TRUE(*other.result || other.result->error().code == Code::canceled);
+}
+
+TEST_F(ClientTest, UrgentRequestsOvertake) {
+  std::deque<Recorder> bulk;
+  for (size_t i = 0; i < 3 * limits::kBulkConnections; ++i)
+    start(request("slow/ms=300/size=10/x", false), bulk.emplace_back());
+  Recorder urgent;
+  const auto begin = Clock::now();
+  EXPECT_TRUE(get("ok/size=10/x", urgent));
+  EXPECT_LT(Clock::now() - begin, 250ms);
+  wait_for_all();
+  EXPECT_GT(Clock::now() - begin, 800ms) << "bulk requests have their share of connections only";
+  for (Recorder& recorder : bulk) EXPECT_TRUE(*recorder.result);
+}
+
+TEST_F(ClientTest, QueuedRequestsKeepTheirOrderAndDeadline) {
+  std::deque<Recorder> first;
+  for (size_t i = 0; i < limits::kConnections; ++i)
+    start(request("slow/ms=400/size=10/x"), first.emplace_back());
+  Request hasty = request("ok/x");
+  hasty.deadline = loop::deadline_after(100ms);
+  Recorder late, bulk, urgent;
+  start(hasty, late);
+  start(request("slow/ms=50/size=10/x", false), bulk);
+  for (size_t i = 0; i < limits::kConnections; ++i)
+    start(request("slow/ms=400/size=10/x"), first.emplace_back());
+  start(request("ok/size=10/x"), urgent);
+  wait_for_all();
+  EXPECT_EQ(late.result->error().code, Code::timed_out);
+  EXPECT_TRUE(*bulk.result);
+  EXPECT_LT(urgent.ended, bulk.ended);
+}
+
+TEST_F(ClientTest, ShutdownEndsEverything) {
+  std::deque<Recorder> recorders;
+  for (int i = 0; i < 20; ++i) {
+    for (const char* path : {"stall-before-headers/x", "stall-in-headers/x", "stall-in-body/x",
+                             "drip/n=65536/ms=1/size=1000000000/x"})
+      start(request(path, i % 2 == 0), recorders.emplace_back());
+  }
+  std::this_thread::sleep_for(20ms);
+  on_loop([&] { client_->shutdown(); });
+  wait_for_all();
+  for (Recorder& recorder : recorders) EXPECT_EQ(recorder.result->error().code, Code::canceled);
+  Recorder late;
+  EXPECT_EQ(get("ok/x", late).error().code, Code::canceled);
+}
+
+TEST_F(ClientTest, AServerThatDiesMeanwhile) {
+  Recorder during, after;
+  start(request("drip/n=100/x"), during);
+  Recorder before;
+  EXPECT_TRUE(get("ok/x", before));  // leaves an idle connection
+  server_.stop();
+  wait_for_all();
+  EXPECT_EQ(during.result->error().code, Code::network);
+  EXPECT_EQ(get("ok/x", after).error().code, Code::network);
+}
+
+}  // namespace
+}  // namespace r3map::http
