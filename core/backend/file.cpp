@@ -69,6 +69,7 @@ Result<> FileResource::verify_unchanged() const {
   if (block_device_) return {};
   struct stat status;
   if (fstat(fd_, &status) < 0) return fail_errno("can't stat the file", errno);
+  // written_ is looked at last: our own write has set it before it moved the time.
   const bool same_time = status.st_mtim.tv_sec == modified_.tv_sec &&
                          status.st_mtim.tv_nsec == modified_.tv_nsec;
   if (static_cast<uint64_t>(status.st_size) != info_.size || (!same_time && !written_))
@@ -79,11 +80,13 @@ Result<> FileResource::verify_unchanged() const {
 // What the page cache holds can be had on the loop's thread, in less time than a worker takes to
 // wake up. False: it does not hold all of it.
 bool FileResource::read_cached(Range range, resource::Sink& sink) {
-  std::byte buffer[kInline];
-  iovec part{buffer, range.length};
+  std::byte own[kInline];
+  std::span<std::byte> buffer = sink.buffer(range.offset);
+  if (buffer.size() < range.length) buffer = own;
+  iovec part{buffer.data(), range.length};
   const ssize_t got = preadv2(fd_, &part, 1, static_cast<off_t>(range.offset), RWF_NOWAIT);
   if (got != static_cast<ssize_t>(range.length) || !verify_unchanged()) return false;
-  sink.bytes(range.offset, {buffer, range.length});
+  sink.bytes(range.offset, buffer.first(range.length));
   return true;
 }
 
@@ -121,6 +124,9 @@ loop::Task<Result<>> FileResource::read(Range range, resource::Request request,
 }
 
 Result<> FileResource::write_blocking(uint64_t offset, std::span<const std::byte> data) {
+  // What we were given belongs to the file as it was when we opened it.
+  if (Result<> same = verify_unchanged(); !same) return same;
+  written_ = true;
   while (!data.empty()) {
     const ssize_t put = pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;
@@ -136,7 +142,6 @@ loop::Task<Result<>> FileResource::write(uint64_t offset, std::span<const std::b
   if (info_.read_only) co_return fail(Code::read_only, "the file can't be written");
   if (Result<Range> range = checked_range(offset, data.size(), info_.size); !range)
     co_return fail(std::move(range.error()));
-  written_ = true;
   auto writing =
       workers_.run(loop::Priority::urgent, [&] { return write_blocking(offset, data); });
   co_return co_await writing;

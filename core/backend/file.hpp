@@ -1,6 +1,7 @@
 // file:///path — a file or a block device.
 #pragma once
 
+#include <atomic>
 #include <ctime>
 #include <string>
 
@@ -36,7 +37,7 @@ class FileResource : public resource::Resource {
   loop::WorkerPool& workers_;
   int fd_;
   bool block_device_ = false;
-  bool written_ = false;  // by ourselves: its time changes from then on
+  std::atomic<bool> written_ = false;  // by ourselves: its time changes from then on
   timespec modified_{};
   resource::Info info_;
 };
