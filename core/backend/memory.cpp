@@ -2,8 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "base/limits.hpp"
 
@@ -59,7 +59,7 @@ loop::Task<Result<>> MemoryResource::write(uint64_t offset, std::span<const std:
                                            resource::Request) {
   if (Result<Range> range = checked_range(offset, data.size(), info_.size); !range)
     co_return fail(std::move(range.error()));
-  std::memcpy(data_ + offset, data.data(), data.size());
+  std::copy(data.begin(), data.end(), data_ + offset);
   co_return Result<>();
 }
 

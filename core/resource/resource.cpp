@@ -1,6 +1,6 @@
 #include "resource/resource.hpp"
 
-#include <cstring>
+#include <algorithm>
 
 namespace r3map::resource {
 
@@ -17,7 +17,7 @@ loop::Task<Result<std::string>> Resource::commit(std::span<const Range>, Resourc
 
 void BufferSink::bytes(uint64_t offset, std::span<const std::byte> data) {
   std::byte* place = buffer_.data() + (offset - offset_);
-  if (place != data.data()) std::memcpy(place, data.data(), data.size());
+  if (place != data.data()) std::copy(data.begin(), data.end(), place);
   received_ += data.size();
 }
 
