@@ -1,0 +1,323 @@
+"""The r3map command against real servers: what it writes, says and leaves, and its exit codes."""
+
+import os
+import pathlib
+import pty
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+import servers
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SIZE = 21 * (1 << 20) + 12345  # more than the reads that are under way at a time
+DATA = servers.content(0, SIZE)
+
+
+@pytest.fixture(scope="module")
+def command():
+    found = shutil.which("r3map", path=f"{os.environ['PATH']}:{ROOT / 'build/dev/cli'}")
+    if not found:
+        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
+            pytest.fail("the r3map command is not built", pytrace=False)
+        pytest.skip("the r3map command is not built")
+    return found
+
+
+@pytest.fixture
+def r3map(command):
+    """Runs the command; bytes in stdout and text in stderr."""
+    def run(*arguments, env=None, **options):
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 90} | options
+        result = subprocess.run([command, *map(str, arguments)], check=False,
+                                env=os.environ | (env or {}), **options)
+        result.stderr = (result.stderr or b"").decode()
+        return result
+    return run
+
+
+@pytest.fixture
+def start(command):
+    """Starts the command in the background."""
+    running = []
+
+    def run(*arguments, **options):
+        running.append(subprocess.Popen([command, *map(str, arguments)], **options))
+        return running[-1]
+
+    yield run
+    for process in running:
+        process.kill()
+        process.wait()
+        if process.stderr:
+            process.stderr.close()
+
+
+def failed(result, *words):
+    assert result.returncode == 1, result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("r3map: "), result.stderr
+    assert all(word in lines[0] for word in words), lines[0]
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not come to pass"
+        time.sleep(0.01)
+
+
+# ---------------------------------------------------------------- what works
+
+@pytest.fixture(params=["s3", "http", "file"])
+def source(request, tmp_path):
+    """(URL, environment) of DATA."""
+    if request.param == "s3":
+        minio, bucket = request.getfixturevalue("minio"), request.getfixturevalue("bucket")
+        minio.put_object(bucket, "folder/object", DATA)
+        return f"s3://{bucket}/folder/object", minio.env
+    if request.param == "http":
+        return request.getfixturevalue("nginx").put("object", DATA), {}
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/object").write_bytes(DATA)
+    return f"file://{tmp_path}/source/object", {}
+
+
+def test_info(r3map, source):
+    url, env = source
+    result = r3map("info", url, env=env)
+    assert result.returncode == 0 and result.stderr == ""
+    lines = dict(line.split(":", 1) for line in result.stdout.decode().splitlines())
+    assert lines["url"].strip() == url
+    assert lines["size"].split()[0] == str(SIZE)
+    assert lines["version"].strip()
+
+
+def test_cat(r3map, source):
+    url, env = source
+    assert r3map("cat", url, env=env).stdout == DATA
+    for offset, length in ((0, 1), (SIZE - 1, 1), (4096, 512), (SIZE, 10), (SIZE - 5, 99), (7, 0),
+                           (1 << 20, 9 << 20)):
+        result = r3map("cat", url, "--offset", offset, "--length", length, env=env)
+        assert result.returncode == 0 and result.stdout == DATA[offset:offset + length]
+    result = r3map("cat", "--offset=1M", url, "--length=64K", env=env)
+    assert result.stdout == DATA[1 << 20:][:65536]
+    failed(r3map("cat", url, "--offset", SIZE + 1, env=env), url, "past the end")
+
+
+def test_cp(r3map, source, tmp_path):
+    url, env = source
+    result = r3map("cp", url, tmp_path / "copy", env=env)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", "")
+    assert (tmp_path / "copy").read_bytes() == DATA
+    assert r3map("cp", url, "-", env=env).stdout == DATA
+    (tmp_path / "into").mkdir()
+    assert r3map("cp", url, tmp_path / "into", env=env).returncode == 0
+    assert (tmp_path / "into/object").read_bytes() == DATA
+    assert os.listdir(tmp_path / "into") == ["object"]
+
+
+def test_empty_object(r3map, minio, bucket, tmp_path):
+    minio.put_object(bucket, "empty", b"")
+    assert r3map("cat", f"s3://{bucket}/empty", env=minio.env).stdout == b""
+    assert r3map("cp", f"s3://{bucket}/empty", tmp_path / "empty", env=minio.env).returncode == 0
+    assert (tmp_path / "empty").read_bytes() == b""
+
+
+def test_options_instead_of_the_environment(r3map, minio, bucket):
+    minio.put_object(bucket, "a key with = and %?#", b"content")
+    options = [f"-o{name}={value}" for name, value in minio.storage_options.items()]
+    url = f"s3://{bucket}/a key with = and %?#"
+    assert r3map("cat", url, *options).stdout == b"content"
+    name, value = "endpoint_url", minio.endpoint
+    assert r3map("cat", "-o", f"{name}={value}", url, env=minio.env).stdout == b"content"
+
+
+def test_replaces_as_cp_does(r3map, tmp_path):
+    (tmp_path / "source").write_bytes(b"new")
+    target = tmp_path / "target"
+    target.write_bytes(b"old and longer")
+    target.chmod(0o751)
+    (tmp_path / "link").symlink_to("target")
+    assert r3map("cp", tmp_path / "source", tmp_path / "link").returncode == 0
+    assert target.read_bytes() == b"new" and target.stat().st_mode & 0o777 == 0o751
+    assert (tmp_path / "link").is_symlink()
+    assert r3map("cp", tmp_path / "source", tmp_path / "fresh", umask=0o027).returncode == 0
+    assert (tmp_path / "fresh").stat().st_mode & 0o777 == 0o640
+    assert r3map("cp", tmp_path / "source", "/dev/null").returncode == 0
+    assert r3map("cp", tmp_path / "source", tmp_path / "source").returncode == 0
+    assert (tmp_path / "source").read_bytes() == b"new"
+    assert sorted(os.listdir(tmp_path)) == ["fresh", "link", "source", "target"]
+
+
+def test_progress_on_a_terminal_only(start, nginx, toxiproxy, tmp_path):
+    url = nginx.put("object", DATA)
+    proxy = toxiproxy.proxy(nginx.address, bytes_per_second=20 << 20)
+    ours, theirs = pty.openpty()
+    process = start("cp", url.replace(nginx.url, proxy.url), tmp_path / "copy", stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # EIO: the other side is closed
+        pass
+    os.close(ours)
+    proxy.delete()
+    assert process.wait(10) == 0 and (tmp_path / "copy").read_bytes() == DATA
+    assert b"%" in shown and b"copy  [" in shown and shown.endswith(b"/s\r\n")
+
+
+def test_through_latency(r3map, minio, bucket, toxiproxy):
+    minio.put_object(bucket, "object", DATA)
+    proxy = toxiproxy.proxy(minio.address, latency_ms=100)
+    result = r3map("cat", f"s3://{bucket}/object", env=minio.env | {"AWS_ENDPOINT_URL": proxy.url})
+    proxy.delete()
+    assert result.returncode == 0 and result.stdout == DATA
+
+
+# ---------------------------------------------------------------- what fails
+
+def test_usage(r3map):
+    for arguments in ([], ["fly"], ["info"], ["cp", "memory:1"], ["cat", "x", "--offset", "-1"],
+                      ["cat", "x", "--length", "1X"], ["info", "x", "-o", "novalue"],
+                      ["info", "x", "-o", "=v"], ["info", "x", "--deadline", "soon"],
+                      ["info", "x", "y"], ["info", "x", "--unknown"]):
+        result = r3map(*arguments)
+        assert result.returncode == 2 and result.stderr.startswith("r3map: "), arguments
+        assert result.stdout == b""
+    for arguments in (["--help"], ["cp", "--help"], ["--version"]):
+        result = r3map(*arguments)
+        assert result.returncode == 0 and result.stdout and result.stderr == ""
+
+
+def test_missing_things(r3map, minio, bucket, nginx, tmp_path):
+    for url, env in ((f"s3://{bucket}/none", minio.env),
+                     (f"s3://{bucket}-none/x", minio.env),
+                     (f"{nginx.url}/none", {}),
+                     (f"file://{tmp_path}/none", {})):
+        for arguments in (["info", url], ["cat", url], ["cp", url, tmp_path / "copy"]):
+            failed(r3map(*arguments, env=env), url)
+    assert os.listdir(tmp_path) == []
+
+
+def test_wrong_credentials(r3map, minio, bucket):
+    minio.put_object(bucket, "object", b"x")
+    url = f"s3://{bucket}/object"
+    for wrong in ({"AWS_SECRET_ACCESS_KEY": "wrong"}, {"AWS_ACCESS_KEY_ID": "nobody"}):
+        failed(r3map("cat", url, env=minio.env | wrong), url)
+    failed(r3map("cat", url, "-o", "anon=true", env=minio.env), url)
+
+
+def test_bad_urls_and_options(r3map, minio):
+    failed(r3map("info", "nothing://x"), "nothing")
+    failed(r3map("info", "memory:1", "-o", "no_such_option=1"), "no_such_option")
+    failed(r3map("cp", "http://localhost/", "/tmp", "--deadline", "2"))
+
+
+def test_nobody_listens(r3map):
+    port, = servers.free_ports(1)
+    begin = time.monotonic()
+    failed(r3map("info", f"http://127.0.0.1:{port}/x", "--deadline", 2), str(port))
+    assert time.monotonic() - begin < 15
+
+
+def test_the_object_changes_during_the_copy(r3map, fault_server, tmp_path):
+    url = fault_server.url("etag-changes", size=SIZE, after=4)
+    failed(r3map("cp", url, tmp_path / "copy", "--deadline", 10), url)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_object_vanishes_during_the_copy(r3map, fault_server, tmp_path):
+    (tmp_path / "copy").write_bytes(b"as it was")
+    failed(r3map("cp", fault_server.url("vanishes", size=SIZE, after=4), tmp_path / "copy",
+                 "--deadline", 10))
+    assert os.listdir(tmp_path) == ["copy"] and (tmp_path / "copy").read_bytes() == b"as it was"
+
+
+def test_stalled_server(r3map, fault_server, tmp_path):
+    url = fault_server.url("stall-in-body", size=SIZE, after=3)
+    begin = time.monotonic()
+    failed(r3map("cp", url, tmp_path / "copy", "--deadline", 2), url)
+    assert 1.5 < time.monotonic() - begin < 20
+    assert os.listdir(tmp_path) == []
+
+
+def test_server_killed_during_the_copy(start, tmp_path):
+    with servers.FaultServer() as server:
+        url = server.url("stall-in-body", size=SIZE, after=3)
+        process = start("cp", url, tmp_path / "copy", "--deadline", "3", stderr=subprocess.PIPE)
+        wait_for(lambda: len(server.requests(url)) >= 4)
+        assert os.listdir(tmp_path)[0].startswith(".copy.")
+        server.process.kill()
+        assert process.wait(60) == 1
+        assert process.stderr.read().startswith(b"r3map: ")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals(start, fault_server, tmp_path, number):
+    url = fault_server.url("stall-in-body", size=SIZE, after=3)
+    process = start("cp", url, tmp_path / "copy", stderr=subprocess.PIPE)
+    wait_for(lambda: len(fault_server.requests(url)) >= 4)
+    process.send_signal(number)
+    assert process.wait(10) == -number
+    assert process.stderr.read() == b"" and os.listdir(tmp_path) == []
+
+
+def test_interrupted_while_it_opens(start, fault_server):
+    url = fault_server.url("stall-before-headers")
+    process = start("info", url)
+    wait_for(lambda: fault_server.requests(url))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == -signal.SIGINT
+
+
+def test_interrupted_while_the_pipe_is_full(start, tmp_path):
+    (tmp_path / "object").write_bytes(DATA)
+    reader, writer = os.pipe()
+    process = start("cat", tmp_path / "object", stdout=writer)
+    os.close(writer)
+    os.read(reader, 1)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == -signal.SIGINT
+    os.close(reader)
+
+
+def test_nobody_reads_the_output(start, tmp_path):
+    (tmp_path / "object").write_bytes(DATA)
+    reader, writer = os.pipe()
+    process = start("cat", tmp_path / "object", stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    os.read(reader, 10)
+    os.close(reader)
+    assert process.wait(10) == 1
+    assert process.stderr.read() == b"r3map: write standard output: broken pipe\n"
+
+
+def test_disk_full(r3map, tmp_path):
+    (tmp_path / "object").write_bytes(DATA)
+    with open("/dev/full", "wb") as full:
+        for arguments in (["cat", tmp_path / "object"], ["info", tmp_path / "object"]):
+            failed(r3map(*arguments, stdout=full), "no space left on device")
+    failed(r3map("cp", tmp_path / "object", "/dev/full"), "/dev/full", "no space left on device")
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+    failed(r3map("cp", tmp_path / "object", tmp_path / "copy", preexec_fn=limit), "too large")
+    assert os.listdir(tmp_path) == ["object"]
+
+
+def test_places_that_can_not_be_written(r3map, tmp_path):
+    (tmp_path / "object").write_bytes(b"x")
+    failed(r3map("cp", tmp_path / "object", tmp_path / "no/such/folder"), "no/such/folder")
+    (tmp_path / "dangling").symlink_to("nothing")
+    failed(r3map("cp", tmp_path / "object", tmp_path / "dangling"), "dangling")
+    (tmp_path / "folder/object").mkdir(parents=True)
+    failed(r3map("cp", tmp_path / "object", tmp_path / "folder"), "directory")
