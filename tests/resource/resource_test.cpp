@@ -87,6 +87,15 @@ TEST(BufferSink, OffersTheRestOfItsBuffer) {
   EXPECT_TRUE(sink.buffer(1008).empty());
 }
 
+TEST(BufferSink, NoBytesAreLegalAnywhere) {
+  BufferSink none(0, {});
+  none.bytes(0, {});
+  std::array<std::byte, 8> buffer{};
+  BufferSink sink(0, buffer);
+  sink.bytes(8, {});
+  EXPECT_EQ(sink.received() + none.received(), 0u);
+}
+
 // What was filled in place must not be copied onto itself: memcpy forbids it.
 TEST(BufferSink, TakesItsOwnBufferBack) {
   std::array<std::byte, 4> buffer{};
