@@ -18,19 +18,24 @@ class Evictor : public Budget::Share {
       : Share(budget, limit), fill_(fill), pins_(pins) {}
 
   // These pages arrived, and can be evicted from now on. They are counted (Share) already.
-  void arrived(Range range) { arrivals_.push_back(range); }
+  void arrived(Range range);
 
   // Gives back what is resident in `range` and not pinned.
   void evict_range(Range range);
   uint64_t evicted_bytes() const { return evicted_; }
+  size_t arrivals() const { return arrivals_.size(); }
 
  protected:
   void evict(uint64_t bytes) override;
 
  private:
+  bool give_back(Range range);
+  void forget_what_is_gone();
+
   Fill& fill_;
   const Pins& pins_;
   std::deque<Range> arrivals_;  // may overlap, and hold what is gone already
+  size_t forget_at_ = 1024;     // so many arrivals: time to look for what is gone
   uint64_t evicted_ = 0;
 };
 

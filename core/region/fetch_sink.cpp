@@ -37,11 +37,9 @@ std::span<const std::byte> FetchSink::take_partial(std::span<const std::byte> da
 }
 
 void FetchSink::land(std::span<const std::byte> pages) {
-  const Result<uint64_t> landed = fill_.land(generation_, next_, pages);
-  if (landed)
-    landed_ += *landed;
-  else
-    result_ = fail(landed.error());
+  Fill::Moved landed = fill_.land(generation_, next_, pages);
+  landed_ += landed.bytes;
+  if (!landed.result) result_ = std::move(landed.result);
   next_ += pages.size();
 }
 

@@ -102,29 +102,26 @@ std::vector<Range> Fill::split_at_holds(const std::vector<Range>& ranges, uint64
   return rest;
 }
 
-Result<uint64_t> Fill::land(uint64_t generation, uint64_t offset,
-                            std::span<const std::byte> pages) {
-  uint64_t landed = 0;
+Fill::Moved Fill::land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages) {
+  Moved landed;
   std::vector<Range> parts;
   {
     std::lock_guard lock(mutex_);
     const std::vector<Range> owned = disown(generation, {offset, pages.size()});
     parts = to_hold_.empty() ? owned : split_at_holds(owned, offset, pages);
-    for (Range part : owned) landed += part.length;
+    for (Range part : owned) landed.bytes += part.length;
   }
-  Result<> result;
   for (Range part : parts) {
-    if (result)
-      result = memory_.land(part.offset, pages.subspan(part.offset - offset, part.length));
+    if (landed.result)
+      landed.result = memory_.land(part.offset, pages.subspan(part.offset - offset, part.length));
     std::lock_guard lock(mutex_);
-    if (result) {
+    if (landed.result) {
       resident_.add(part);
     } else {
       taken_.remove(part);
-      landed -= part.length;
+      landed.bytes -= part.length;
     }
   }
-  if (!result) return fail(std::move(result.error()));
   return landed;
 }
 
@@ -171,23 +168,26 @@ Result<std::vector<uint64_t>> Fill::release_all(Range range) {
   }
 }
 
-Result<uint64_t> Fill::evict(Range range) {
-  uint64_t evicted = 0;
+Fill::Moved Fill::evict(Range range) {
+  Moved evicted;
   std::lock_guard lock(mutex_);
   uint64_t begin_of_rest = range.offset;
   for (;;) {
     const Range run = resident_.first_run(range_between(begin_of_rest, range.end()));
     if (run.empty()) break;
-    if (Result<> dropped = memory_.drop(run); !dropped) return fail(std::move(dropped.error()));
+    begin_of_rest = run.end();
+    if (Result<> dropped = memory_.drop(run); !dropped) {
+      evicted.result = std::move(dropped);
+      continue;
+    }
     resident_.remove(run);
     taken_.remove(run);
-    evicted += run.length;
-    begin_of_rest = run.end();
+    evicted.bytes += run.length;
   }
   for (auto held = held_.lower_bound(range.offset);
        held != held_.end() && held->first < range.end(); held = held_.erase(held)) {
     taken_.remove({held->first, kPage});
-    evicted += kPage;
+    evicted.bytes += kPage;
   }
   return evicted;
 }

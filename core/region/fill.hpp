@@ -50,9 +50,14 @@ class Fill {
   // It doesn't after all. False if it wasn't going to (any more).
   bool dont_hold(uint64_t offset);
 
-  // Lands what `generation` still owns of these pages. Answers the bytes that became resident or
-  // held. An error leaves the pages it could not land absent.
-  Result<uint64_t> land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages);
+  // How many bytes changed their state; and, if some could not, why.
+  struct Moved {
+    uint64_t bytes = 0;
+    Result<> result;
+  };
+  // Lands what `generation` still owns of these pages: resident or held afterwards. Pages that
+  // could not be landed are absent.
+  Moved land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages);
   // What `generation` still owns becomes absent; answers those ranges.
   std::vector<Range> end(uint64_t generation, Range range);
 
@@ -61,8 +66,8 @@ class Fill {
   // Lands the held pages in `range`, and holds none there that are on their way; answers which.
   Result<std::vector<uint64_t>> release_all(Range range);
 
-  // Drops the resident and held pages in `range`; answers the bytes given back.
-  Result<uint64_t> evict(Range range);
+  // Drops the resident and held pages in `range`. Pages that could not be dropped stay.
+  Moved evict(Range range);
 
   Result<> poison(uint64_t offset);
 
