@@ -111,6 +111,7 @@ struct Transfer {
   bool deliver_head();
   Failure timed_out() const;
   Failure failure(CURLcode code) const;
+  Result<> verdict(CURLcode code) const;
 };
 
 struct Client::Impl {
@@ -234,6 +235,13 @@ Failure Transfer::failure(CURLcode code) const {
   }
 }
 
+Result<> Transfer::verdict(CURLcode code) const {
+  if (refusal) return fail(*refusal);
+  if (code != CURLE_OK) return failure(code);
+  if (!head_given) return fail(Code::protocol, host + ": malformed answer: no header");
+  return {};
+}
+
 // ---- life
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -309,7 +317,7 @@ void Client::Impl::enqueue(Transfer& transfer) {
 // libcurl can be called again.
 void Client::Impl::end(Transfer& transfer, Result<> result) {
   if (transfer.result) return;
-  transfer.result = std::move(result);
+  transfer.result.emplace(std::move(result));
   transfer.timer.stop();
   if (transfer.queued) {
     (transfer.request.urgent ? urgent : bulk).erase(transfer.place);
@@ -362,7 +370,7 @@ void Client::Impl::start(std::list<Transfer*>& queue) {
   Result<> ready = prepare(transfer);
   if (ready && curl_multi_add_handle(multi, transfer.easy) == CURLM_OK) return arm(transfer);
   if (ready) ready = fail(Code::no_memory, transfer.host + ": libcurl refuses the request");
-  transfer.result = std::move(ready);
+  transfer.result.emplace(std::move(ready));
   transfer.timer.stop();
   detach(transfer);
 }
@@ -483,17 +491,7 @@ bool Client::Impl::reap_finished() {
       inside_curl = false;
       continue;
     }
-    if (transfer->result) {
-      // Ended by us meanwhile; reap_ended() takes it.
-    } else if (transfer->refusal) {
-      transfer->result = fail(std::move(*transfer->refusal));
-    } else if (code != CURLE_OK) {
-      transfer->result = transfer->failure(code);
-    } else if (!transfer->head_given) {
-      transfer->result = fail(Code::protocol, transfer->host + ": malformed answer: no header");
-    } else {
-      transfer->result = Result<>();
-    }
+    if (!transfer->result) transfer->result.emplace(transfer->verdict(code));
     transfer->timer.stop();
     detach(*transfer);
   }

@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <vector>
 
 namespace r3map::test {
 
@@ -65,9 +68,22 @@ std::string FaultServer::url(std::string_view path) const {
 
 std::string FaultServer::address() const { return "127.0.0.1:" + port_; }
 
-std::byte FaultServer::content_at(uint64_t offset) {
-  const auto hash = static_cast<uint32_t>(offset % 1048573 * 2654435761u);
-  return static_cast<std::byte>(hash >> 24);
+bool FaultServer::holds(uint64_t offset, std::span<const std::byte> data) {
+  static constexpr uint64_t kPeriod = 1048573;
+  static const std::vector<std::byte> kContent = [] {
+    std::vector<std::byte> content(kPeriod);
+    for (uint64_t i = 0; i < kPeriod; ++i)
+      content[i] = static_cast<std::byte>(static_cast<uint32_t>(i * 2654435761u) >> 24);
+    return content;
+  }();
+  while (!data.empty()) {
+    const uint64_t at = offset % kPeriod;
+    const size_t length = std::min<size_t>(data.size(), kPeriod - at);
+    if (std::memcmp(&kContent[at], data.data(), length) != 0) return false;
+    offset += length;
+    data = data.subspan(length);
+  }
+  return true;
 }
 
 }  // namespace r3map::test

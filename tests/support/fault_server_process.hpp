@@ -5,9 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace r3map::test {
 
@@ -24,8 +24,8 @@ class FaultServer {
   std::string url(std::string_view path) const;
   std::string address() const;  // "127.0.0.1:PORT"
 
-  // What the server's objects hold, see fault_server.py.
-  static std::byte content_at(uint64_t offset);
+  // Whether an object of the server's (its first version) holds these bytes at `offset`.
+  static bool holds(uint64_t offset, std::span<const std::byte> data);
 
  private:
   pid_t pid_ = -1;
