@@ -7,10 +7,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
-#include <cstring>
 #include <list>
 #include <optional>
+#include <system_error>
 #include <unordered_map>
 
 #include "base/limits.hpp"
@@ -204,8 +205,9 @@ Failure Transfer::failure(CURLcode code) const {
   const char* const detail = curl_text[0] ? curl_text.data() : curl_easy_strerror(code);
   long os_error = 0;
   if (easy) curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
-  const std::string os_text =
-      os_error ? std::generic_category().message(static_cast<int>(os_error)) : detail;
+  std::string os_text = detail;
+  if (os_error) os_text = std::generic_category().message(static_cast<int>(os_error));
+  os_text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(os_text[0])));
   switch (code) {
     case CURLE_URL_MALFORMAT: return because(Code::invalid, "malformed URL");
     case CURLE_COULDNT_RESOLVE_HOST: return because(Code::not_found, "no such host");

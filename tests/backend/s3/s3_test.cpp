@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "support/fault_server_process.hpp"
+#include "support/loop_fixture.hpp"
+
 namespace r3map::backend::s3 {
 namespace {
 
@@ -52,6 +55,71 @@ TEST(Locate, Refusals) {
   EXPECT_FALSE(locate(place, "", "us.east/1", "auto"));
   EXPECT_FALSE(locate({"dotted.bucket", "k"}, "", "us-east-1", "virtual"));
   EXPECT_FALSE(locate({"ab", "k"}, "http://h", "us-east-1", "virtual"));
+}
+
+// Every scenario of the fault server is a bucket.
+class S3Test : public test::LoopTest {
+ protected:
+  using Opened = Result<std::unique_ptr<resource::Resource>>;
+
+  void SetUp() override {
+    on_loop([&] {
+      client_ = std::move(*http::Client::open(*loop_));
+      register_s3(registry_, *loop_, *client_);
+    });
+  }
+  void TearDown() override {
+    on_loop([&] { client_.reset(); });
+  }
+  Opened open(std::string url, resource::Options options = {}) {
+    options.emplace("key", "k");
+    options.emplace("secret", "s");
+    options.emplace("endpoint_url", "http://" + server_.address());
+    resource::Request request;
+    request.deadline = loop::deadline_after(std::chrono::seconds(8));
+    return run<std::unique_ptr<resource::Resource>>(
+        [&] { return registry_.open(url, options, request); });
+  }
+
+  test::FaultServer server_;
+  std::unique_ptr<http::Client> client_;
+  resource::Registry registry_;
+};
+
+TEST_F(S3Test, Reads) {
+  const Opened object = open("s3://ok/size=300000/a b+%20?#.bin");
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_EQ((*object)->info().size, 300000u);
+  std::vector<std::byte> buffer(200000);
+  resource::BufferSink sink(50000, buffer);
+  EXPECT_TRUE(run<void>([&] { return (*object)->read({50000, 200000}, {}, sink); }));
+  EXPECT_TRUE(test::FaultServer::holds(50000, buffer));
+}
+
+TEST_F(S3Test, SaysWhatTheStoreSays) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"s3://no-such-key/x", "no such key (NoSuchKey, 404)"},
+      {"s3://forbidden-xml/x", "access denied (AccessDenied, 403, request id R3MAP)"},
+      {"s3://s3-error/x",
+       "the token has expired (ExpiredToken, 400, request id R3MAP): get new credentials"},
+      {"s3://s3-error/status=503/code=SlowDown/x",
+       "the store asks for patience (SlowDown, 503, request id R3MAP)"},
+      {"s3://403/x", "access denied (403)"},
+  };
+  for (const auto& [url, message] : cases) {
+    const Opened object = open(url);
+    ASSERT_FALSE(object);
+    EXPECT_EQ(object.error().message, message);
+  }
+}
+
+TEST_F(S3Test, ChecksWhatItIsGiven) {
+  for (const char* url : {"s3:bucket/key", "s3://", "s3://bucket", "s3://bucket/", "s3:///key"})
+    EXPECT_EQ(open(url).error().code, Code::invalid) << url;
+  for (const resource::Options& options : std::vector<resource::Options>{
+           {{"addressing_style", "dns"}}, {{"endpoint_url", "localhost"}}, {{"pin", "x"}},
+           {{"anon", "true"}}, {{"region", "a/b"}}, {{"secrt", "s"}}, {{"token", "a\r\nX: y"}}})
+    EXPECT_EQ(open("s3://ok/x", options).error().code, Code::invalid);
 }
 
 }  // namespace
