@@ -91,12 +91,10 @@ Output::~Output() {
 
 void Output::write(const std::byte* data, size_t length) {
   while (length > 0) {
+    check_signals();  // one that came during a write may have left it a part
     ssize_t written = ::write(descriptor_, data, length);
-    if (written < 0) {
-      if (errno != EINTR) throw system_failure("write", name_, errno);
-      check_signals();
-      continue;
-    }
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw system_failure("write", name_, errno);
     data += written;
     length -= static_cast<size_t>(written);
   }

@@ -57,6 +57,14 @@ def start(command):
             process.stderr.close()
 
 
+@pytest.fixture
+def mortal():
+    """A fault server that may be killed."""
+    server = servers.FaultServer().start()
+    yield server
+    server.stop()
+
+
 def failed(result, *words):
     assert result.returncode == 1, result.stderr
     lines = result.stderr.splitlines()
@@ -247,15 +255,14 @@ def test_stalled_server(r3map, fault_server, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_server_killed_during_the_copy(start, tmp_path):
-    with servers.FaultServer() as server:
-        url = server.url("stall-in-body", size=SIZE, after=3)
-        process = start("cp", url, tmp_path / "copy", "--deadline", "3", stderr=subprocess.PIPE)
-        wait_for(lambda: len(server.requests(url)) >= 4)
-        assert os.listdir(tmp_path)[0].startswith(".copy.")
-        server.process.kill()
-        assert process.wait(60) == 1
-        assert process.stderr.read().startswith(b"r3map: ")
+def test_server_killed_during_the_copy(start, mortal, tmp_path):
+    url = mortal.url("stall-in-body", size=SIZE, after=3)
+    process = start("cp", url, tmp_path / "copy", "--deadline", "3", stderr=subprocess.PIPE)
+    wait_for(lambda: len(mortal.requests(url)) >= 4)
+    assert os.listdir(tmp_path)[0].startswith(".copy.")
+    mortal.process.kill()
+    assert process.wait(60) == 1
+    assert process.stderr.read().startswith(b"r3map: ")
     assert os.listdir(tmp_path) == []
 
 
