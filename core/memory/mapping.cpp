@@ -14,9 +14,14 @@ namespace {
 
 constexpr int kReserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
-// An empty file: any touch of its mapping is past its end.
-int empty_file() {
-  static const int descriptor = memfd_create("r3map-unreachable", MFD_CLOEXEC);
+// An empty file: any touch of its mapping is past its end. Kept open for good, and opened by the
+// first reservation: when it is needed, there may be no descriptor to be had.
+Result<int> empty_file() {
+  static std::mutex mutex;
+  static int descriptor = -1;
+  std::lock_guard lock(mutex);
+  if (descriptor < 0) descriptor = memfd_create("r3map-unreachable", MFD_CLOEXEC);
+  if (descriptor < 0) return fail_errno("memfd_create", errno);
   return descriptor;
 }
 
@@ -63,6 +68,7 @@ Quarantine& quarantine() {
 }  // namespace
 
 Result<Mapping> Mapping::reserve(uint64_t length) {
+  if (Result<int> file = empty_file(); !file) return fail(std::move(file.error()));
   void* begin = mmap(nullptr, length, PROT_NONE, kReserve, -1, 0);
   if (begin == MAP_FAILED) {
     quarantine().release();
@@ -98,10 +104,16 @@ Mapping::~Mapping() {
 }
 
 Result<> Mapping::make_unreachable(Range range) {
+  Result<int> file = empty_file();
+  if (!file) return fail(std::move(file.error()));
+  // At its own offset in the file, so that the kernel joins neighbours: it allows a process 65,530
+  // mappings.
   if (mmap(at(range.offset), range.length, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
-           empty_file(), 0) == MAP_FAILED)
+           *file, static_cast<off_t>(range.offset)) == MAP_FAILED)
     return fail_errno("can't make a range unreachable", errno);
   madvise(at(range.offset), range.length, MADV_DONTFORK);
+  // A core dump would try each page.
+  madvise(at(range.offset), range.length, MADV_DONTDUMP);
   return {};
 }
 
