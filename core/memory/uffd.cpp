@@ -60,6 +60,8 @@ Result<Uffd::Descriptor> Uffd::open_descriptor(Poisoning poisoning) {
   for (const bool native : {true, false}) {
     if (native && poisoning == Poisoning::by_mapping) continue;
     Descriptor descriptor(new_descriptor(), native);
+    if (descriptor.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+      return fail_errno("can't have a userfaultfd", errno);
     if (descriptor.fd < 0)
       return fail(Code::unsupported, "userfaultfd is forbidden here (" +
                                          std::string(std::strerror(errno)) + ")");
@@ -203,15 +205,34 @@ Result<> Uffd::poison(Range range) {
   return {};
 }
 
-// Before 6.6: an empty file over the missing pages. Resident pages must stay, so page by page.
+// The first run of pages in `range` that are neither in memory nor swapped out.
+Range Uffd::first_missing(Range range) const {
+  constexpr uint64_t kPresent = uint64_t{1} << 63, kSwapped = uint64_t{1} << 62;
+  const int pagemap = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  const auto missing = [&](uint64_t offset) {
+    const auto page = reinterpret_cast<uint64_t>(mapping_.at(offset)) / kPage;
+    uint64_t entry = 0;
+    if (pread(pagemap, &entry, sizeof entry, static_cast<off_t>(page * sizeof entry)) > 0)
+      return (entry & (kPresent | kSwapped)) == 0;
+    unsigned char resident = 0;  // no /proc here; this one knows nothing of swap
+    return mincore(mapping_.at(offset), kPage, &resident) < 0 || (resident & 1) == 0;
+  };
+  uint64_t begin = range.offset;
+  while (begin < range.end() && !missing(begin)) begin += kPage;
+  uint64_t end = begin;
+  while (end < range.end() && missing(end)) end += kPage;
+  if (pagemap >= 0) close(pagemap);
+  return range_between(begin, end);
+}
+
+// Before 6.6: an empty file over the missing pages. Resident pages must stay.
 Result<> Uffd::poison_by_mapping(Range range) {
   std::lock_guard lock(unreachable_mutex_);
-  for (uint64_t at = range.offset; at < range.end(); at += kPage) {
-    unsigned char resident = 0;
-    if (mincore(mapping_.at(at), kPage, &resident) == 0 && (resident & 1)) continue;
-    if (Result<> done = mapping_.make_unreachable({at, kPage}); !done) return done;
-    unreachable_.add({at, kPage});
-    wake({at, kPage});
+  for (Range run = first_missing(range); !run.empty();
+       run = first_missing(range_between(run.end(), range.end()))) {
+    if (Result<> done = mapping_.make_unreachable(run); !done) return done;
+    unreachable_.add(run);
+    wake(run);
   }
   return {};
 }

@@ -45,6 +45,7 @@ class Uffd : public LocalMemory {
   static Result<Descriptor> open_descriptor(Poisoning poisoning);
   Result<> arm(Range range);
   Result<> verify_empty(Range range) const;
+  Range first_missing(Range range) const;
   Result<> poison_by_mapping(Range range);
   Result<> cure(Range range);
   uffdio_range kernel_range(Range range) const;
