@@ -5,8 +5,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
 #include "base/limits.hpp"
+#include "base/page_set.hpp"
 #include "memory/local_memory.hpp"
 
 namespace r3map::memory {
@@ -30,7 +32,12 @@ class Plain : public LocalMemory {
   int fault_descriptor() const override { return -1; }
   size_t take_faults(std::span<Fault>) override { return 0; }
   Result<> land(uint64_t offset, std::span<const std::byte> pages) override {
-    std::memcpy(writable_ + offset, pages.data(), pages.size());
+    std::lock_guard lock(resident_mutex_);
+    const Range all{offset, pages.size()};
+    for (Range gap = resident_.first_gap(all); !gap.empty(); gap = resident_.first_gap(all)) {
+      std::memcpy(writable_ + gap.offset, pages.data() + (gap.offset - offset), gap.length);
+      resident_.add(gap);
+    }
     return {};
   }
   Result<> drop(Range) override { return cannot(); }
@@ -47,6 +54,8 @@ class Plain : public LocalMemory {
   std::byte* view_;
   std::byte* writable_;
   uint64_t capacity_;
+  std::mutex resident_mutex_;
+  PageSet resident_;
 };
 
 }  // namespace
