@@ -292,7 +292,8 @@ loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
   // Of an error answer even a part says more than how its transfer ended.
   if (head.status == 416) co_return fail(Code::out_of_range, status_text(head));
   if (head.status == 412)
-    co_return fail(Code::stale, "the object changed since it was opened (" + status_text(head) + ")");
+    co_return fail(Code::stale,
+                   "the object changed since it was opened (" + status_text(head) + ")");
   co_return fail(dialect_->explain(head, answer.text()));
 }
 

@@ -56,7 +56,8 @@ TEST_F(HttpTest, ChecksOptions) {
 }
 
 TEST_F(HttpTest, NeverShowsThePassword) {
-  for (const char* path : {"404/x", "403/x", "garbage/x", "reset-on-accept/x", "status/code=401/x"}) {
+  for (const char* path :
+       {"404/x", "403/x", "garbage/x", "reset-on-accept/x", "status/code=401/x"}) {
     const Opened object = open("http://user:topsecret@" + server_.address() + "/" + path);
     ASSERT_FALSE(object);
     EXPECT_EQ(object.error().message.find("topsecret"), std::string::npos);
@@ -66,7 +67,8 @@ TEST_F(HttpTest, NeverShowsThePassword) {
 }
 
 TEST_F(HttpTest, UnusableCaBundle) {
-  const Opened object = open("https://" + server_.address() + "/x", {{"ca_bundle", "/nonexistent"}});
+  const Opened object =
+      open("https://" + server_.address() + "/x", {{"ca_bundle", "/nonexistent"}});
   ASSERT_FALSE(object);
   EXPECT_EQ(object.error().code, Code::invalid) << object.error().message;
 }

@@ -271,7 +271,9 @@ TEST_F(ObjectTest, StopsBetweenAndInsideAttempts) {
       std::this_thread::sleep_for(100ms);
       on_loop([&] { stop.request_stop(); });
     });
-    const Result<> done = run<void>([&] { return (*object)->read({100000, 100000}, stoppable, sink); });
+    const Range range = {100000, 100000};
+    const Result<> done =
+        run<void>([&] { return (*object)->read(range, stoppable, sink); });
     stopper.join();
     EXPECT_EQ(done.error().code, Code::canceled) << done.error().message;
   }
@@ -285,7 +287,9 @@ TEST_F(ObjectTest, StopsFromInsideTheSink) {
   stoppable.stop = stop.get_token();
   CheckingSink sink({100000, 2000000});
   sink.on_bytes = [&] { stop.request_stop(); };
-  const Result<> done = run<void>([&] { return (*object)->read({100000, 2000000}, stoppable, sink); });
+  const Range range = {100000, 2000000};
+  const Result<> done =
+      run<void>([&] { return (*object)->read(range, stoppable, sink); });
   EXPECT_EQ(done.error().code, Code::canceled);
   EXPECT_LE(sink.received(), 16384u);
 }

@@ -38,8 +38,8 @@ TEST(HeadParser, SkipsInterimAnswersAndTrailers) {
 }
 
 TEST(HeadParser, RefusesWhatIsNoHead) {
-  for (const char* status : {"", "ICY 200 OK", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20", "HTTP/1.1 abc",
-                             "HTTP/1.1 2000", "HTTP/1.1 -20 x", "HTTP/1.1 099 x"})
+  for (const char* status : {"", "ICY 200 OK", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20",
+                             "HTTP/1.1 abc", "HTTP/1.1 2000", "HTTP/1.1 -20 x", "HTTP/1.1 099 x"})
     EXPECT_FALSE(parse({std::string(status) + "\r\n", "\r\n"})) << status;
   for (const char* field : {"no colon", ": no name", "a b: space", "A : space", " folded: x",
                             "a\x01: control", "a: control\x01", "a: \x7f"})
@@ -107,7 +107,8 @@ TEST(Etag, Values) {
   EXPECT_EQ(*parse_etag("\"\""), (Etag{"\"\"", false}));
   EXPECT_EQ(*parse_etag("abc"), (Etag{"abc", false}));
   for (const std::string& text :
-       {std::string(), std::string("W/"), std::string("\""), std::string("\"a"), std::string("a\"b"),
+       {std::string(), std::string("W/"), std::string("\""), std::string("\"a"),
+        std::string("a\"b"),
         std::string("\"a b\""), std::string("\"a\"\""), std::string(limits::kEtagLength + 1, 'x')})
     EXPECT_FALSE(parse_etag(text)) << text;
 }

@@ -83,7 +83,8 @@ Result<Location> locate(const Place& place, std::string_view endpoint, std::stri
                             : parse_endpoint(endpoint);
   if (!at) return fail(std::move(at.error()));
 
-  const bool of_aws = at->host.ends_with(".amazonaws.com") || at->host.ends_with(".amazonaws.com.cn");
+  const bool of_aws =
+      at->host.ends_with(".amazonaws.com") || at->host.ends_with(".amazonaws.com.cn");
   const bool can_be_virtual = fits_host_name(place.bucket);
   if (style == "virtual" && !can_be_virtual)
     return fail(Code::invalid, "'" + shown(place.bucket) +

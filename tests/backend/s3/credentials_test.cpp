@@ -52,8 +52,8 @@ TEST(Credentials, RegionAndEndpoint) {
   EXPECT_EQ(find_region({}, environment({{"AWS_DEFAULT_REGION", "b"}, {"AWS_REGION", "a"}})), "a");
   EXPECT_EQ(find_region({{"region", "o"}}, environment({{"AWS_REGION", "a"}})), "o");
   EXPECT_EQ(find_endpoint({}, environment({})), "");
-  EXPECT_EQ(find_endpoint({}, environment({{"AWS_ENDPOINT_URL", "x"}, {"AWS_ENDPOINT_URL_S3", "y"}})),
-            "y");
+  const Environment both = environment({{"AWS_ENDPOINT_URL", "x"}, {"AWS_ENDPOINT_URL_S3", "y"}});
+  EXPECT_EQ(find_endpoint({}, both), "y");
   EXPECT_EQ(find_endpoint({{"endpoint_url", "o"}}, environment({{"AWS_ENDPOINT_URL", "x"}})), "o");
 }
 

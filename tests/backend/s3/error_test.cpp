@@ -20,7 +20,8 @@ TEST(S3Error, KnownCodes) {
   EXPECT_EQ(message(404, "NoSuchBucket"), "no such bucket (NoSuchBucket, 404)");
   EXPECT_EQ(message(403, "SignatureDoesNotMatch"),
             "access denied (SignatureDoesNotMatch, 403, request id R1): check key and secret");
-  EXPECT_EQ(explain_error(head(301), xml("PermanentRedirect", "<Region>eu-west-1</Region>")).message,
+  const std::string elsewhere = xml("PermanentRedirect", "<Region>eu-west-1</Region>");
+  EXPECT_EQ(explain_error(head(301), elsewhere).message,
             "the bucket is in another region (PermanentRedirect, 301, request id R1): "
             "set region=eu-west-1");
   EXPECT_EQ(explain_error(head(404), xml("NoSuchKey")).code, Code::not_found);

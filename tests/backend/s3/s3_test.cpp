@@ -22,8 +22,8 @@ TEST(Place, BucketAndKey) {
     EXPECT_EQ(parse_place(bad).error().code, Code::invalid) << bad;
 }
 
-std::string url(const Place& place, std::string_view endpoint, std::string_view region = "us-east-1",
-                std::string_view style = "auto") {
+std::string url(const Place& place, std::string_view endpoint,
+                std::string_view region = "us-east-1", std::string_view style = "auto") {
   const Result<Location> at = locate(place, endpoint, region, style);
   return at ? at->scheme + "://" + at->host + at->path : at.error().message;
 }
@@ -37,7 +37,8 @@ TEST(Locate, Addressing) {
             "https://bucket.s3.cn-north-1.amazonaws.com.cn/a/b%20c%25%3F");
   EXPECT_EQ(url(place, "http://127.0.0.1:9000"), "http://127.0.0.1:9000/bucket/a/b%20c%25%3F");
   EXPECT_EQ(url(place, "http://localhost:9000/"), "http://localhost:9000/bucket/a/b%20c%25%3F");
-  EXPECT_EQ(url(place, "https://minio.example/s3/"), "https://minio.example/s3/bucket/a/b%20c%25%3F");
+  EXPECT_EQ(url(place, "https://minio.example/s3/"),
+            "https://minio.example/s3/bucket/a/b%20c%25%3F");
   EXPECT_EQ(url(place, "https://r2.example", "auto", "virtual"),
             "https://bucket.r2.example/a/b%20c%25%3F");
   EXPECT_EQ(url(place, "HTTPS://s3.example:443"), "https://s3.example/bucket/a/b%20c%25%3F");
