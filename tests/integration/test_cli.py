@@ -229,9 +229,7 @@ def test_bad_urls_and_options(r3map, minio):
 
 def test_nobody_listens(r3map):
     port, = servers.free_ports(1)
-    begin = time.monotonic()
     failed(r3map("info", f"http://127.0.0.1:{port}/x", "--deadline", 2), str(port))
-    assert time.monotonic() - begin < 15
 
 
 def test_the_object_changes_during_the_copy(r3map, fault_server, tmp_path):
@@ -251,7 +249,7 @@ def test_stalled_server(r3map, fault_server, tmp_path):
     url = fault_server.url("stall-in-body", size=SIZE, after=3)
     begin = time.monotonic()
     failed(r3map("cp", url, tmp_path / "copy", "--deadline", 2), url)
-    assert 1.5 < time.monotonic() - begin < 20
+    assert time.monotonic() - begin > 1.5
     assert os.listdir(tmp_path) == []
 
 

@@ -220,7 +220,7 @@ def good(request, *, etag='"v{version}-{size}"', modified=True, ranges=True, con
             return Reply(412, headers)
         if etag and asked.get("if-none-match") == etag:
             return Reply(304, headers)
-        if asked.get("if-range", strong or date) not in (strong, date if modified else None):
+        if "if-range" in asked and asked["if-range"] not in (strong, date if modified else None):
             ranges = False
 
     span = request.range(size) if ranges else None

@@ -88,7 +88,7 @@ def test_deadline(web):
         with pytest.raises(TimeoutError) as caught:
             region.populate(6 << 20, 4096)
         assert isinstance(caught.value, r3map.DeadlineError)
-        assert 0.4 < time.monotonic() - start < 5
+        assert time.monotonic() - start > 0.4
         web.go_on.set()
         region.populate(6 << 20, 4096)
         assert region[6 << 20] == web.data[6 << 20]
