@@ -2,6 +2,7 @@
 // at most 16 KiB at a time). The memory below copies nothing.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "region/fetch_sink.hpp"
@@ -57,8 +58,8 @@ void fill_land(benchmark::State& state) {
 BENCHMARK(fill_land)->Args({4 << 10, 0})->Args({16 << 10, 0})->Args({16 << 10, 1})
     ->Args({1 << 20, 0});
 
-// The same, through the sink; `range(1)`: how far a piece's begin lies behind a page's. A piece that
-// is not aligned lands in two calls. Counts how often the memory is called for each 16 KiB.
+// The same, through the sink; `range(1)`: how far a piece's begin lies behind a page's. Also counts
+// how often the memory is called for each 16 KiB.
 void sink_bytes(benchmark::State& state) {
   const auto piece = static_cast<size_t>(state.range(0));
   const std::vector<std::byte> bytes(piece);
