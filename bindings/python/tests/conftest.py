@@ -129,5 +129,12 @@ def run_python(code, *arguments, **options):
         capture_output=True, text=True, timeout=60, cwd="/", check=False, **options)
 
 
-# Of subprocess: what an ordinary user's process looks like.
-UNPRIVILEGED = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+# Code that makes its process an ordinary user's, once everything is imported: the interpreter and
+# its modules may lie where such a user can't go.
+DROP_PRIVILEGES = """
+    import os
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    """

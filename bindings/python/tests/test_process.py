@@ -9,7 +9,7 @@ import time
 
 import numpy
 import pytest
-from conftest import UNPRIVILEGED, in_child, interrupted, run_python
+from conftest import DROP_PRIVILEGES, in_child, interrupted, run_python
 
 import r3map
 
@@ -191,9 +191,11 @@ def test_regions_left_open_at_the_end(make_file):
     assert (result.returncode, result.stdout.strip(), result.stderr) == (0, str(sum(data)), "")
 
 
-SYSTEM_CALLS = """
-    import errno, os, socket, sys
+IMPORTS = """
+    import ctypes, errno, os, socket, struct, sys, warnings
     import numpy, r3map
+    """
+SYSTEM_CALLS = """
     url, populate, file = sys.argv[1], sys.argv[2] == "populate", sys.argv[3]
     with open(url[len("file://"):], "rb") as source:
         data = source.read()
@@ -238,10 +240,10 @@ SYSTEM_CALLS = """
     """
 
 
-def kernel_serves(make_file, folder, populate, options):
+def kernel_serves(make_file, folder, populate, before=""):
     url, _ = make_file(1 << 20)
     folder.chmod(0o777)
-    result = run_python(SYSTEM_CALLS, url, populate, folder / "copy", **options)
+    result = run_python(IMPORTS + before + SYSTEM_CALLS, url, populate, folder / "copy")
     assert result.returncode == 0, result.stderr
     return result.stdout.split("\n")[:-1]
 
@@ -249,13 +251,13 @@ def kernel_serves(make_file, folder, populate, options):
 @pytest.mark.skipif(os.getuid() != 0, reason="not root")
 @pytest.mark.parametrize("populate", ["populate", "untouched"])
 def test_system_calls_with_privileges(make_file, folder, populate):
-    assert kernel_serves(make_file, folder, populate, {}) == [
+    assert kernel_serves(make_file, folder, populate) == [
         "tofile whole", "write whole", "send part"]
 
 
 @pytest.mark.parametrize("populate", ["populate", "untouched"])
 def test_system_calls_without_privileges(make_file, folder, populate):
-    told = kernel_serves(make_file, folder, populate, UNPRIVILEGED)
+    told = kernel_serves(make_file, folder, populate, DROP_PRIVILEGES)
     if populate == "populate":
         assert told == ["tofile whole", "write whole", "send part"]
     else:  # never wrong bytes
@@ -292,8 +294,7 @@ def test_the_cause_of_a_failed_page(make_file):
 
 # Makes userfaultfd(2) fail with EPERM, as containers do.
 FORBID = """
-    import ctypes, struct
-    USERFAULTFD = {"x86_64": 323, "aarch64": 282}[__import__("os").uname().machine]
+    USERFAULTFD = {"x86_64": 323, "aarch64": 282}[os.uname().machine]
     filter = b"".join(struct.pack("HBBI", *line) for line in (
         (0x20, 0, 0, 0),                    # load the call's number
         (0x15, 0, 1, USERFAULTFD),          # is it this one?
@@ -309,15 +310,13 @@ FORBID = """
 
 def test_eager_where_userfaultfd_is_forbidden(make_file):
     url, data = make_file(1 << 20)
-    result = run_python(FORBID + """
-    import sys, warnings
-    import numpy, r3map
+    result = run_python(IMPORTS + DROP_PRIVILEGES + FORBID + """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         region = r3map.open(sys.argv[1])
     print(region.stats().eager, len(caught), caught[0].category.__name__, caught[0].message)
     print(region.array("u1").sum(dtype=numpy.uint64), region.stats().resident)
-    """, url, **UNPRIVILEGED)
+    """, url)
     assert result.returncode == 0, result.stderr
     first, second = result.stdout.splitlines()
     assert first.startswith("True 1 RuntimeWarning") and "docs/containers.md" in first
