@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -44,7 +45,7 @@ class Plain : public LocalMemory {
   Result<> poison(Range) override { return cannot(); }
   void wake(Range) override {}
   void read_pinned(uint64_t offset, std::span<std::byte> out) const override {
-    std::memcpy(out.data(), view_ + offset, out.size());
+    std::copy_n(view_ + offset, out.size(), out.begin());
   }
 
  private:

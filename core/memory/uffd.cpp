@@ -8,9 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -151,8 +153,17 @@ size_t Uffd::take_faults(std::span<Fault> faults) {
 }
 
 Result<> Uffd::land(uint64_t offset, std::span<const std::byte> pages) {
-  if (!descriptor_.poisons)
+  if (descriptor_.poisons) return copy(offset, pages);
+  // No poisoning between the cure and the copy.
+  for (;;) {
+    std::shared_lock lock(unreachable_mutex_);
+    if (unreachable_.first_run({offset, pages.size()}).empty()) return copy(offset, pages);
+    lock.unlock();
     if (Result<> cured = cure({offset, pages.size()}); !cured) return cured;
+  }
+}
+
+Result<> Uffd::copy(uint64_t offset, std::span<const std::byte> pages) {
   const std::byte* from = pages.data();
   Range rest{offset, pages.size()};
   unsigned stuck = 0;
@@ -254,7 +265,7 @@ void Uffd::wake(Range range) {
 }
 
 void Uffd::read_pinned(uint64_t offset, std::span<std::byte> out) const {
-  std::memcpy(out.data(), mapping_.at(offset), out.size());
+  std::copy_n(mapping_.at(offset), out.size(), out.begin());
 }
 
 }  // namespace r3map::memory

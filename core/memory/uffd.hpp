@@ -3,7 +3,7 @@
 
 #include <linux/userfaultfd.h>
 
-#include <mutex>
+#include <shared_mutex>
 
 #include "base/page_set.hpp"
 #include "memory/local_memory.hpp"
@@ -43,6 +43,7 @@ class Uffd : public LocalMemory {
 
   Uffd(Descriptor descriptor, Mapping mapping);
   static Result<Descriptor> open_descriptor(Poisoning poisoning);
+  Result<> copy(uint64_t offset, std::span<const std::byte> pages);
   Result<> arm(Range range);
   Result<> verify_empty(Range range) const;
   Range first_missing(Range range) const;
@@ -52,7 +53,8 @@ class Uffd : public LocalMemory {
 
   Descriptor descriptor_;
   Mapping mapping_;
-  std::mutex unreachable_mutex_;
+  // Shared: while pages are filled. Alone: while they are replaced, either way.
+  std::shared_mutex unreachable_mutex_;
   PageSet unreachable_;  // what poison_by_mapping replaced
 };
 
