@@ -94,7 +94,8 @@ class FileTest : public LoopTest {
   Result<Bytes> read_url(const std::string& url) {
     resource::Registry registry;
     backend::register_file(registry, workers_);
-    auto file = run<std::unique_ptr<resource::Resource>>([&] { return registry.open(url, {}, {}); });
+    auto file =
+        run<std::unique_ptr<resource::Resource>>([&] { return registry.open(url, {}, {}); });
     if (!file) return fail(file.error());
     const Range all{0, (*file)->info().size};
     StrictSink sink(all);
@@ -255,7 +256,8 @@ TEST_F(FileTest, OpensARelativePath) {
 }
 
 TEST_F(FileTest, AMalformedUrlIsRefused) {
-  for (const char* url : {"file:", "file://", "file://host/path", "file:///a%zz", "file:///a%00b"}) {
+  for (const char* url :
+       {"file:", "file://", "file://host/path", "file:///a%zz", "file:///a%00b"}) {
     const Result<Bytes> got = read_url(url);
     ASSERT_FALSE(got) << url;
     EXPECT_EQ(got.error().code, Code::invalid) << url;

@@ -23,8 +23,10 @@ struct Kind {
   Result<std::unique_ptr<LocalMemory>> (*open)(uint64_t size);
 };
 const Kind kKinds[] = {
-    {"UffdPoisonsByKernel", [](uint64_t size) { return Uffd::open(size, Uffd::Poisoning::by_kernel); }},
-    {"UffdPoisonsByMapping", [](uint64_t size) { return Uffd::open(size, Uffd::Poisoning::by_mapping); }},
+    {"UffdPoisonsByKernel",
+     [](uint64_t size) { return Uffd::open(size, Uffd::Poisoning::by_kernel); }},
+    {"UffdPoisonsByMapping",
+     [](uint64_t size) { return Uffd::open(size, Uffd::Poisoning::by_mapping); }},
     {"Plain", [](uint64_t size) { return open_plain(size, uint64_t{1} << 40); }},
 };
 
@@ -50,7 +52,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, LocalMemoryContract, testing::ValuesIn(kKinds),
 TEST_P(LocalMemoryContract, CapacityIsWholePagesAndAtLeastOne) {
   struct {
     uint64_t size, capacity;
-  } const rows[] = {{0, 4096}, {1, 4096}, {4095, 4096}, {4096, 4096}, {4097, 8192}, {1 << 20, 1 << 20}};
+  } const rows[] = {{0, 4096},    {1, 4096},    {4095, 4096},
+                    {4096, 4096}, {4097, 8192}, {1 << 20, 1 << 20}};
   for (const auto& row : rows) {
     open(row.size);
     EXPECT_EQ(memory_->capacity(), row.capacity) << row.size;

@@ -20,7 +20,7 @@ using test::touch;
 
 constexpr uint64_t kLength = 16 * kPage;
 
-bool accessible(const std::byte* at) { return mprotect(const_cast<std::byte*>(at), kPage, PROT_READ) == 0; }
+bool make_readable(std::byte* at) { return mprotect(at, kPage, PROT_READ) == 0; }
 
 TEST(Mapping, IsReservedButNotAccessible) {
   const Result<Mapping> mapping = Mapping::reserve(kLength);
@@ -67,7 +67,7 @@ TEST(Mapping, AFreshPageIsAsItWasReserved) {
   EXPECT_EQ(touch(mapping->at(0)).signal, SIGBUS);
   EXPECT_EQ(touch(mapping->at(kPage)).signal, SIGSEGV);
   EXPECT_EQ(touch(mapping->at(2 * kPage)).signal, SIGBUS);
-  ASSERT_TRUE(accessible(mapping->at(kPage)));
+  ASSERT_TRUE(make_readable(mapping->at(kPage)));
   EXPECT_EQ(touch(mapping->at(kPage)).value, std::byte{0});
 }
 

@@ -95,8 +95,8 @@ class ResourceContract : public LoopTest {
   }
   // Whether `taken` is what the content holds in `range`.
   bool right(Range range, const Bytes& taken) const {
-    return std::equal(taken.begin(), taken.end(), content_.begin() + static_cast<long>(range.offset),
-                      content_.begin() + static_cast<long>(range.end()));
+    const auto begin = content_.begin() + static_cast<long>(range.offset);
+    return std::equal(taken.begin(), taken.end(), begin, begin + static_cast<long>(range.length));
   }
   void expect_reads(Range range, resource::Urgency urgency, size_t offer = 0) {
     SCOPED_TRACE(std::to_string(range.length) + " bytes at " + std::to_string(range.offset));
