@@ -35,9 +35,12 @@ void Evictor::evict_range(Range range) { (void)give_back(range); }
 bool Evictor::give_back(Range range) {
   bool all = true;
   for (Range part : pins_.unpinned(range)) {
-    const Fill::Moved gone = fill_.evict(part);
-    release(gone.bytes);
-    evicted_ += gone.bytes;
+    const Fill::Evicted gone = fill_.evict(part);
+    for (Range evicted : gone.ranges) {
+      release(evicted.length);
+      evicted_ += evicted.length;
+      given_back_(evicted);
+    }
     all &= gone.result.has_value();
   }
   return all;

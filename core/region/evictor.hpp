@@ -14,8 +14,10 @@ namespace r3map::region {
 // Thread: home loop.
 class Evictor : public Budget::Share {
  public:
-  Evictor(Budget& budget, uint64_t limit, Fill& fill, const Pins& pins)
-      : Share(budget, limit), fill_(fill), pins_(pins) {}
+  // `given_back` is told what was evicted.
+  Evictor(Budget& budget, uint64_t limit, Fill& fill, const Pins& pins,
+          std::function<void(Range)> given_back)
+      : Share(budget, limit), fill_(fill), pins_(pins), given_back_(std::move(given_back)) {}
 
   // These pages arrived, and can be evicted from now on. They are counted (Share) already.
   void arrived(Range range);
@@ -34,6 +36,7 @@ class Evictor : public Budget::Share {
 
   Fill& fill_;
   const Pins& pins_;
+  std::function<void(Range)> given_back_;
   std::deque<Range> arrivals_;  // may overlap, and hold what is gone already
   size_t forget_at_ = 1024;     // so many arrivals: time to look for what is gone
   uint64_t evicted_ = 0;

@@ -48,6 +48,12 @@ void Fetcher::enqueue(Range range, Urgency urgency) {
   pump();
 }
 
+Range Fetcher::queued_readahead(uint64_t offset) const {
+  for (Range range : queues_[static_cast<size_t>(Urgency::readahead) - 1])
+    if (range.contains(offset)) return range_between(offset, range.end());
+  return {};
+}
+
 void Fetcher::pump() {
   for (const Urgency urgency : {Urgency::require, Urgency::readahead, Urgency::pull})
     while (start_next(urgency)) {
@@ -106,6 +112,7 @@ loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
   request.stop = fetch->stop.get_token();
   auto reading = resource_.read(intersect(fetch->range, {0, size}), request, sink);
   Result<> result = co_await reading;
+  sink.drained();  // what came before a failure is here all the same
   if (result) result = sink.result();
 
   ++counters_.requests;

@@ -49,6 +49,8 @@ class Fetcher {
   // Fetches what is absent in `range` when its turn comes. Not for Urgency::demand.
   // Nothing past limits::kQueuedRanges.
   void enqueue(Range range, resource::Urgency urgency);
+  // What is left, from `offset` on, of a queued readahead that holds it; else empty.
+  Range queued_readahead(uint64_t offset) const;
   // Starts what can be started.
   void pump();
 

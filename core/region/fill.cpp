@@ -102,8 +102,8 @@ std::vector<Range> Fill::split_at_holds(const std::vector<Range>& ranges, uint64
   return rest;
 }
 
-Fill::Moved Fill::land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages) {
-  Moved landed;
+Fill::Landed Fill::land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages) {
+  Landed landed;
   std::vector<Range> parts;
   {
     std::lock_guard lock(mutex_);
@@ -168,8 +168,8 @@ Result<std::vector<uint64_t>> Fill::release_all(Range range) {
   }
 }
 
-Fill::Moved Fill::evict(Range range) {
-  Moved evicted;
+Fill::Evicted Fill::evict(Range range) {
+  Evicted evicted;
   std::lock_guard lock(mutex_);
   uint64_t begin_of_rest = range.offset;
   for (;;) {
@@ -182,12 +182,12 @@ Fill::Moved Fill::evict(Range range) {
     }
     resident_.remove(run);
     taken_.remove(run);
-    evicted.bytes += run.length;
+    evicted.ranges.push_back(run);
   }
   for (auto held = held_.lower_bound(range.offset);
        held != held_.end() && held->first < range.end(); held = held_.erase(held)) {
     taken_.remove({held->first, kPage});
-    evicted.bytes += kPage;
+    evicted.ranges.push_back({held->first, kPage});
   }
   return evicted;
 }

@@ -50,14 +50,12 @@ class Fill {
   // It doesn't after all. False if it wasn't going to (any more).
   bool dont_hold(uint64_t offset);
 
-  // How many bytes changed their state; and, if some could not, why.
-  struct Moved {
-    uint64_t bytes = 0;
-    Result<> result;
+  struct Landed {
+    uint64_t bytes = 0;  // that became resident or held
+    Result<> result;     // why the rest is absent
   };
-  // Lands what `generation` still owns of these pages: resident or held afterwards. Pages that
-  // could not be landed are absent.
-  Moved land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages);
+  // Lands what `generation` still owns of these pages.
+  Landed land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages);
   // What `generation` still owns becomes absent; answers those ranges.
   std::vector<Range> end(uint64_t generation, Range range);
 
@@ -66,8 +64,12 @@ class Fill {
   // Lands the held pages in `range`, and holds none there that are on their way; answers which.
   Result<std::vector<uint64_t>> release_all(Range range);
 
-  // Drops the resident and held pages in `range`. Pages that could not be dropped stay.
-  Moved evict(Range range);
+  struct Evicted {
+    std::vector<Range> ranges;  // absent now
+    Result<> result;            // why the rest stays
+  };
+  // Drops the resident and held pages in `range`.
+  Evicted evict(Range range);
 
   Result<> poison(uint64_t offset);
 

@@ -29,6 +29,8 @@ Fetcher::Limits fetch_limits(const resource::Info& info, uint64_t limit,
           share_of(limit, 4, info.preferred_request * info.parallel_requests), options.deadline};
 }
 
+Range pages_of(Range range) { return range.empty() ? Range{} : page_aligned(range); }
+
 uint64_t effective_limit(const Budget& budget, uint64_t own) {
   return own == 0 ? budget.limit() : std::min(own, budget.limit());
 }
@@ -51,7 +53,7 @@ loop::Task<Result<std::unique_ptr<Region>>> Region::open(
     RegionOptions options) {
   const uint64_t limit = effective_limit(environment.budget, options.budget);
   Result<std::unique_ptr<memory::LocalMemory>> memory =
-      environment.open_memory(resource->info().size, limit);
+      environment.open_memory(resource->info().size, align_down(limit, kPage));
   if (!memory) co_return fail(std::move(memory.error()));
   std::unique_ptr<Region> region(new Region(environment, std::move(resource), std::move(*memory),
                                             std::move(options)));
@@ -84,12 +86,12 @@ Region::Region(Environment environment, std::unique_ptr<resource::Resource> reso
       granule_(share_of(limit_, 8,
                         options_.chunk_size ? options_.chunk_size : resource_->info().granule)),
       fill_(*memory_),
-      evictor_(environment_.budget, options_.budget, fill_, pins_),
+      // What is given back was here: nobody waits for it any more.
+      evictor_(environment_.budget, options_.budget, fill_, pins_,
+               [this](Range range) { faults_.settle(range); }),
       readahead_(size_, granule_, share_of(limit_, 4, limits::kReadaheadWindow)),
       faults_(environment_.loop, options_.deadline,
-              [this](uint64_t offset) {
-                fail_fault(offset, {Code::timed_out, "a page did not arrive within the deadline"});
-              }),
+              [this](uint64_t offset) { on_expired(offset); }),
       fetcher_(*resource_, fill_, evictor_,
                fetch_limits(resource_->info(), limit_, options_),
                [this](const Fetch& fetch, const Result<>& result) { on_fetched(fetch, result); },
@@ -103,10 +105,11 @@ Region::Region(Environment environment, std::unique_ptr<resource::Resource> reso
 Region::~Region() = default;
 
 void Region::start_pulling() {
-  const Range all{0, memory_->capacity()};
+  const Range all{0, size_};
   for (Range range : options_.priority)
-    fetcher_.enqueue(intersect(page_aligned(range), all), Urgency::pull);
-  if (options_.pull == Pull::all) fetcher_.enqueue(all, Urgency::pull);
+    if (const Range inside = intersect(range, all); !inside.empty())
+      fetcher_.enqueue(page_aligned(inside), Urgency::pull);
+  if (options_.pull == Pull::all) fetcher_.enqueue(page_aligned(all), Urgency::pull);
 }
 
 loop::Task<void> Region::close() {
@@ -114,6 +117,7 @@ loop::Task<void> Region::close() {
   watch_.reset();
   fetcher_.stop();
   wake_waiters();
+  give_turn();
   auto fetches = fetcher_.idle();
   co_await fetches;
   auto operations = operations_.empty();
@@ -166,20 +170,27 @@ void Region::fetch_for_fault(uint64_t offset) {
   if (dead_.code != Code::ok) return fail_fault(offset, dead_);
   if (offset >= size_) return fail_fault(offset, {Code::out_of_range, "past the end"});
   faults_.add(offset);
+  fill_.dont_hold(offset);  // a trap whose window was never fetched
   Readahead::Plan plan;
-  if (options_.pull == Pull::none)
+  if (const Range planned = fetcher_.queued_readahead(offset); !planned.empty())
+    plan.demand = planned;  // the reader is faster than its readahead: no stranger
+  else if (options_.pull == Pull::none)
     plan.demand = intersect({offset, granule_}, {0, memory_->capacity()});
   else
     plan = readahead_.on_fault(offset);
   const Range started = fetcher_.demand(plan.demand);
-  // A granule may be larger than a request.
+  // A granule may be larger than a request; what was planned is queued already.
+  if (planned_already) return;
   fetcher_.enqueue(range_between(started.end(), plan.demand.end()), Urgency::readahead);
   read_ahead(plan);
 }
 
 void Region::read_ahead(const Readahead::Plan& plan) {
   if (plan.ahead.empty()) return;
-  if (plan.trap && fill_.page(*plan.trap).state == PageState::absent) fill_.hold(*plan.trap);
+  // What is pinned is never held back: whoever pins it waits until it is resident.
+  if (plan.trap && fill_.page(*plan.trap).state == PageState::absent &&
+      pins_.pinned({*plan.trap, kPage}).empty())
+    fill_.hold(*plan.trap);
   fetcher_.enqueue(plan.ahead, Urgency::readahead);
 }
 
@@ -189,6 +200,12 @@ void Region::overtake(uint64_t offset, Range owned) {
   const Range part = intersect({offset, granule_}, owned);
   fill_.take_away(part);
   fetcher_.demand(part);
+}
+
+void Region::on_expired(uint64_t offset) {
+  // It was answered if its page is here, though the rest of its request is not.
+  if (fill_.page(offset).state != PageState::resident)
+    fail_fault(offset, {Code::timed_out, "a page did not arrive within the deadline"});
 }
 
 void Region::fail_fault(uint64_t offset, const Error& error) {
@@ -214,16 +231,14 @@ void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
 void Region::settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result) {
   const PageState state = fill_.page(offset).state;
   if (state == PageState::filling || state == PageState::landing) return;  // another request's
-  faults_.settle({offset, kPage});
-  if (state == PageState::held) return on_trap(offset);
-  if (state == PageState::resident) return memory_->wake({offset, kPage});
   // A request that nobody waited for may have failed for want of time: the fault has its own.
   const bool final = !result && (fetch.urgency <= Urgency::require ||
                                  !is_transient(result.error().code));
-  if (final)
-    fail_fault(offset, result.error());
-  else
-    fetch_for_fault(offset);
+  if (state == PageState::absent && !final) return fetch_for_fault(offset);
+  faults_.settle({offset, kPage});
+  if (state == PageState::held) return on_trap(offset);
+  if (state == PageState::resident) return memory_->wake({offset, kPage});
+  fail_fault(offset, result.error());
 }
 
 void Region::tell_waiters(const Fetch& fetch, const Result<>& result) {
@@ -277,18 +292,22 @@ void Region::request_pages(Range pages) {
 // Whether all of it is here. Pages that are stay, since they are pinned.
 Result<bool> Region::arrived(Waiter& waiter) {
   if (closing_) return fail(Code::canceled, "the region was closed");
-  while (!waiter.missing.empty() && fill_.is_resident({waiter.missing.offset, kPage})) {
-    // In strides: what has arrived is mostly a long run.
-    uint64_t step = kPage;
-    while (step * 2 <= waiter.missing.length &&
-           fill_.is_resident({waiter.missing.offset, step * 2}))
-      step *= 2;
-    waiter.missing = range_between(waiter.missing.offset + step, waiter.missing.end());
+  for (;;) {
+    while (!waiter.missing.empty() && fill_.is_resident({waiter.missing.offset, kPage})) {
+      // In strides: what has arrived is mostly a long run.
+      uint64_t step = kPage;
+      while (step * 2 <= waiter.missing.length &&
+             fill_.is_resident({waiter.missing.offset, step * 2}))
+        step *= 2;
+      waiter.missing = range_between(waiter.missing.offset + step, waiter.missing.end());
+    }
+    if (waiter.missing.empty()) return true;
+    if (!waiter.result) return fail(waiter.result.error());
+    if (dead_.code != Code::ok) return fail(dead_);
+    if (waiter.again.empty()) break;
+    // A page that was only held back is here at once.
+    for (const Range range : std::exchange(waiter.again, {})) request_pages(range);
   }
-  if (waiter.missing.empty()) return true;
-  if (!waiter.result) return fail(waiter.result.error());
-  if (dead_.code != Code::ok) return fail(dead_);
-  for (const Range range : std::exchange(waiter.again, {})) request_pages(range);
   if (!fetcher_.has_running())
     return fail(Code::no_memory, "the budget of " + std::to_string(limit_) + " bytes is used up");
   return false;
@@ -317,43 +336,102 @@ loop::Task<Result<>> Region::require(Range pages) {
   }
   waiters_.erase(self);
   waiting_ = waiters_.size();
+  if (!(here && *here) && pages.length > kSmallCall) forget_required();
   if (!here) co_return fail(std::move(here.error()));
   if (!*here) co_return fail(Code::timed_out, "nothing arrived within the deadline");
   co_return Result<>();
 }
 
-Result<> Region::add_pin(Range pages) {
-  // Some must stay free, or a page fault elsewhere could not be answered.
-  const uint64_t most = limit_ - limit_ / 8;
-  if (memory_->on_demand() && pins_.bytes_with(pages) > most)
+// Some must stay free, or a page fault elsewhere could not be answered.
+uint64_t Region::most_pinned() const {
+  return memory_->on_demand() ? limit_ - limit_ / 8 : UINT64_MAX;
+}
+
+// A call has failed; the rest of what it asked for must not keep the others waiting.
+void Region::forget_required() {
+  fetcher_.forget_queued(Urgency::require);
+  for (Waiter* waiter : waiters_)
+    if (!waiter->missing.empty()) waiter->again.push_back(waiter->missing);
+  wake_waiters();
+}
+
+Result<> Region::add_pin(Range pages, bool passing) {
+  if (pins_.bytes_with(pages) > most_pinned())
     return fail(Code::no_memory, std::to_string(pages.length) + " bytes exceed what is left of " +
-                                     std::to_string(most) + " bytes, seven eighths of the budget");
+                                     std::to_string(most_pinned()) +
+                                     " bytes, seven eighths of the budget");
   pins_.add(pages);
+  passing_ += passing;
   return {};
+}
+
+// As add_pin. As long as it is for calls that let go by themselves that there is no room, waits for
+// its turn.
+loop::Task<Result<>> Region::add_pin_in_turn(Range pages, bool passing) {
+  if (turns_.empty() || pages.length > most_pinned()) {
+    Result<> added = add_pin(pages, passing);
+    if (added || passing_ == 0 || pages.length > most_pinned()) co_return added;
+  }
+  const auto self = turns_.insert(turns_.end(), nullptr);
+  bool expired = false;
+  loop::Timer timer(environment_.loop, [&] {
+    expired = true;
+    if (*self) (*self)->set();
+  });
+  if (options_.deadline > loop::Clock::duration::zero()) timer.start(options_.deadline);
+  Result<> added;
+  do {
+    loop::Event turn;
+    *self = &turn;
+    co_await turn;
+    *self = nullptr;
+    added = closing_  ? fail(Code::canceled, "the region was closed")
+            : expired ? fail(Code::timed_out, "no room within the deadline")
+                      : add_pin(pages, passing);
+  } while (!added && passing_ > 0 && !closing_ && !expired);
+  turns_.erase(self);
+  give_turn();
+  co_return added;
+}
+
+void Region::give_turn() {
+  if (!turns_.empty() && turns_.front()) turns_.front()->set();
+}
+
+loop::Task<Result<>> Region::pin_pages(Range pages, bool passing) {
+  auto adding = add_pin_in_turn(pages, passing);
+  Result<> result = co_await adding;
+  if (!result) co_return result;
+  auto requiring = require(pages);
+  result = co_await requiring;
+  if (!result) let_go(pages, passing);
+  co_return result;
+}
+
+void Region::let_go(Range pages, bool passing) {
+  passing_ -= passing;
+  pins_.remove(pages);
+  fetcher_.pump();  // somebody may have waited for the room
+  give_turn();
 }
 
 loop::Task<Result<>> Region::pin(Range range) {
   loop::Gate::Pass pass(operations_);
-  const Range pages = range.empty() ? Range{} : page_aligned(range);
-  if (Result<> added = add_pin(pages); !added) co_return added;
-  auto requiring = require(pages);
-  Result<> result = co_await requiring;
-  if (!result) pins_.remove(pages);
-  co_return result;
+  auto pinning = pin_pages(pages_of(range), false);
+  co_return co_await pinning;
 }
 
 Result<> Region::unpin(Range range) {
-  if (!pins_.remove(range.empty() ? Range{} : page_aligned(range)))
-    return fail(Code::invalid, "this range is not pinned");
-  fetcher_.pump();  // somebody may have waited for the room
+  if (!pins_.contains(pages_of(range))) return fail(Code::invalid, "this range is not pinned");
+  let_go(pages_of(range), false);
   return {};
 }
 
 loop::Task<Result<>> Region::populate(Range range) {
   loop::Gate::Pass pass(operations_);
-  auto pinning = pin(range);
+  auto pinning = pin_pages(pages_of(range), true);
   Result<> result = co_await pinning;
-  if (result) result = unpin(range);
+  if (result) let_go(pages_of(range), true);
   co_return result;
 }
 
@@ -362,7 +440,7 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
   const uint64_t most = share_of(limit_, 4, kReadPiece);
   while (!out.empty()) {
     const Range range{offset, std::min<uint64_t>(out.size(), most)};
-    auto pinning = pin(range);
+    auto pinning = pin_pages(pages_of(range), true);
     Result<> pinned = co_await pinning;
     if (!pinned) co_return pinned;
     const std::span<std::byte> piece = out.first(range.length);
@@ -375,7 +453,7 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
       });
       co_await copying;
     }
-    if (Result<> unpinned = unpin(range); !unpinned) co_return unpinned;
+    let_go(pages_of(range), true);
     offset += range.length;
     out = out.subspan(range.length);
   }

@@ -33,7 +33,7 @@ struct RegionOptions {
   // How long a fault may take, or a call may go without progress; zero: for ever.
   loop::Clock::duration deadline = limits::kDeadline;
   Pull pull = Pull::readahead;
-  std::vector<Range> priority;  // pulled first
+  std::vector<Range> priority = {};  // pulled first
 };
 
 struct RegionStats {
@@ -99,7 +99,6 @@ class Region {
     Result<> result;
   };
 
-
   Region(Environment environment, std::unique_ptr<resource::Resource> resource,
          std::unique_ptr<memory::LocalMemory> memory, RegionOptions options);
 
@@ -110,6 +109,7 @@ class Region {
   void fetch_for_fault(uint64_t offset);
   void read_ahead(const Readahead::Plan& plan);
   void overtake(uint64_t offset, Range owned);
+  void on_expired(uint64_t offset);
   void fail_fault(uint64_t offset, const Error& error);
   void on_fetched(const Fetch& fetch, const Result<>& result);
   void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
@@ -120,7 +120,14 @@ class Region {
   loop::Task<Result<>> require(Range pages);
   void request_pages(Range pages);
   Result<bool> arrived(Waiter& waiter);
-  Result<> add_pin(Range pages);
+  void forget_required();
+  uint64_t most_pinned() const;
+  // `passing`: for a call that lets go by itself.
+  Result<> add_pin(Range pages, bool passing);
+  loop::Task<Result<>> add_pin_in_turn(Range pages, bool passing);
+  void give_turn();
+  loop::Task<Result<>> pin_pages(Range pages, bool passing);
+  void let_go(Range pages, bool passing);
 
   Environment environment_;
   std::unique_ptr<resource::Resource> resource_;
@@ -139,6 +146,8 @@ class Region {
   std::list<Waiter*> waiters_;
   std::atomic<size_t> waiting_ = 0;  // the size of waiters_, for the threads that land
   std::atomic<bool> wakeup_posted_ = false;
+  std::list<loop::Event*> turns_;  // of calls that wait until there is room for their pins
+  size_t passing_ = 0;             // pins of calls that let go by themselves
   std::shared_ptr<Region*> self_;  // for what is posted and may come after the end
   loop::Gate operations_;
   bool closing_ = false;
