@@ -37,9 +37,10 @@ Task<Result<uint64_t>> open_region(Engine& engine, std::string url, OptionsObjec
 }
 
 Task<Result<uint64_t>> close_region(RegionPtr object) {
-  auto closing = object->region->close();
+  // Operations that come from here on find none: a region that closes must not be asked any more.
+  const std::unique_ptr<region::Region> region = std::move(object->region);
+  auto closing = region->close();
   co_await closing;
-  object->region.reset();
   co_return uint64_t{0};
 }
 
