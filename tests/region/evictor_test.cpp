@@ -31,7 +31,7 @@ class EvictorTest : public testing::Test {
 };
 
 TEST_F(EvictorTest, TheOldestGoesFirst) {
-  Evictor evictor(budget_, pages(600), fill_, pins_);
+  Evictor evictor(budget_, pages(600), fill_, pins_, [](Range) {});
   arrive(evictor, fill_, {pages(600), pages(300)});
   arrive(evictor, fill_, {pages(0), pages(300)});
   EXPECT_TRUE(evictor.reserve(pages(100)));
@@ -42,7 +42,7 @@ TEST_F(EvictorTest, TheOldestGoesFirst) {
 }
 
 TEST_F(EvictorTest, PinnedPagesStayAndGoWhenTheyArePinnedNoMore) {
-  Evictor evictor(budget_, pages(600), fill_, pins_);
+  Evictor evictor(budget_, pages(600), fill_, pins_, [](Range) {});
   arrive(evictor, fill_, {0, pages(600)});
   pins_.add({pages(100), pages(450)});
   EXPECT_TRUE(evictor.reserve(pages(150)));
@@ -54,7 +54,7 @@ TEST_F(EvictorTest, PinnedPagesStayAndGoWhenTheyArePinnedNoMore) {
 }
 
 TEST_F(EvictorTest, ARangeIsGivenBackButForItsPins) {
-  Evictor evictor(budget_, 0, fill_, pins_);
+  Evictor evictor(budget_, 0, fill_, pins_, [](Range) {});
   arrive(evictor, fill_, {0, pages(20)});
   pins_.add({pages(5), pages(2)});
   evictor.evict_range({pages(2), pages(10)});
@@ -66,8 +66,20 @@ TEST_F(EvictorTest, ARangeIsGivenBackButForItsPins) {
   EXPECT_EQ(evictor.evicted_bytes(), pages(8));
 }
 
+TEST_F(EvictorTest, TellsWhatWasGivenBackAndNothingElse) {
+  std::vector<Range> told;
+  Evictor evictor(budget_, 0, fill_, pins_, [&](Range range) { told.push_back(range); });
+  arrive(evictor, fill_, {0, pages(4)});
+  arrive(evictor, fill_, {pages(8), pages(4)});
+  fill_.begin({pages(4), pages(2)});  // on its way: somebody may wait there
+  pins_.add({pages(9), pages(1)});
+  evictor.evict_range({pages(2), pages(9)});
+  EXPECT_EQ(told, (std::vector<Range>{
+                      {pages(2), pages(2)}, {pages(8), pages(1)}, {pages(10), pages(1)}}));
+}
+
 TEST_F(EvictorTest, WhatTheKernelWillNotDropStaysCounted) {
-  Evictor evictor(budget_, pages(8), fill_, pins_);
+  Evictor evictor(budget_, pages(8), fill_, pins_, [](Range) {});
   arrive(evictor, fill_, {0, pages(8)});
   memory_.fail_drops(true);
   EXPECT_FALSE(evictor.reserve(pages(1)));
@@ -78,7 +90,7 @@ TEST_F(EvictorTest, WhatTheKernelWillNotDropStaysCounted) {
 }
 
 TEST_F(EvictorTest, WhatTheKernelWouldNotDropIsTriedAgain) {
-  Evictor evictor(budget_, pages(8), fill_, pins_);
+  Evictor evictor(budget_, pages(8), fill_, pins_, [](Range) {});
   arrive(evictor, fill_, {0, pages(8)});
   memory_.fail_drops(true);
   EXPECT_FALSE(evictor.reserve(pages(1)));
@@ -88,11 +100,11 @@ TEST_F(EvictorTest, WhatTheKernelWouldNotDropIsTriedAgain) {
 
 TEST_F(EvictorTest, RoomForOneRegionComesFromAnother) {
   Budget small(pages(100));
-  Evictor first(small, 0, fill_, pins_);
+  Evictor first(small, 0, fill_, pins_, [](Range) {});
   arrive(first, fill_, {0, pages(100)});
   FakeMemory other_memory(pages(kPages));
   Fill other_fill(other_memory);
-  Evictor second(small, 0, other_fill, pins_);
+  Evictor second(small, 0, other_fill, pins_, [](Range) {});
   EXPECT_TRUE(second.reserve(pages(30)));
   EXPECT_LE(first.used(), pages(70));
   EXPECT_EQ(first.used(), fill_.resident_bytes());
@@ -100,7 +112,7 @@ TEST_F(EvictorTest, RoomForOneRegionComesFromAnother) {
 
 // A program that touches and evicts by turns never meets the budget, and must not pay for it.
 TEST_F(EvictorTest, ArrivalsOfWhatIsGoneAreForgotten) {
-  Evictor evictor(budget_, 0, fill_, pins_);
+  Evictor evictor(budget_, 0, fill_, pins_, [](Range) {});
   for (int i = 0; i < 100'000; ++i) {
     arrive(evictor, fill_, {pages(i % 7), pages(1)});
     evictor.evict_range({pages(i % 7), pages(1)});
@@ -111,7 +123,7 @@ TEST_F(EvictorTest, ArrivalsOfWhatIsGoneAreForgotten) {
 TEST_F(EvictorTest, RandomOperationsKeepTheBooks) {
   test::Random random;
   SCOPED_TRACE(random.trace());
-  Evictor evictor(budget_, pages(200), fill_, pins_);
+  Evictor evictor(budget_, pages(200), fill_, pins_, [](Range) {});
   std::vector<Range> pinned;
   uint64_t arrived = 0;
   for (int step = 0; step < 20'000; ++step) {

@@ -31,7 +31,7 @@ class FetcherTest : public test::LoopTest {
  protected:
   void start(Fetcher::Limits limits, uint64_t budget = pages(kPages)) {
     on_loop([&] {
-      evictor_.emplace(common_, budget, fill_, pins_);
+      evictor_.emplace(common_, budget, fill_, pins_, [](Range) {});
       fetcher_.emplace(
           resource_, fill_, *evictor_, limits,
           [this](const Fetch& fetch, const Result<>& result) {
@@ -290,7 +290,7 @@ class ShortResource : public test::ComputedResource {
 TEST_F(FetcherTest, AStoreThatDeliversTooLittleIsFoundOut) {
   ShortResource resource(pages(kPages));
   on_loop([&] {
-    evictor_.emplace(common_, 0, fill_, pins_);
+    evictor_.emplace(common_, 0, fill_, pins_, [](Range) {});
     fetcher_.emplace(
         resource, fill_, *evictor_, kRoomy,
         [this](const Fetch& fetch, const Result<>& result) {

@@ -19,6 +19,13 @@ std::vector<std::byte> filled(uint64_t length, int value) {
   return std::vector<std::byte>(length, static_cast<std::byte>(value));
 }
 
+uint64_t evicted_bytes(const Fill::Evicted& evicted) {
+  EXPECT_TRUE(evicted.result);
+  uint64_t bytes = 0;
+  for (Range range : evicted.ranges) bytes += range.length;
+  return bytes;
+}
+
 class FillTest : public testing::Test {
  protected:
   static constexpr uint64_t kPages = 64;
@@ -95,7 +102,7 @@ TEST_F(FillTest, ALateAnswerAfterEvictionIsDropped) {
   const uint64_t slow = fill_.begin({0, pages(4)});
   fill_.take_away({0, pages(4)});
   land_all({0, pages(4)}, 2);
-  EXPECT_EQ(fill_.evict({0, pages(4)}).bytes, pages(4));
+  EXPECT_EQ(evicted_bytes(fill_.evict({0, pages(4)})), pages(4));
   EXPECT_EQ(fill_.land(slow, 0, filled(pages(4), 1)).bytes, 0u);
   EXPECT_EQ(state(0), PageState::absent);
   EXPECT_FALSE(memory_.present(0));
@@ -136,7 +143,7 @@ TEST_F(FillTest, APageIsHeldOnce) {
   fill_.hold(0);
   land_all({0, pages(1)}, 1);
   EXPECT_EQ(state(0), PageState::held);
-  EXPECT_EQ(fill_.evict({0, pages(1)}).bytes, pages(1));
+  EXPECT_EQ(evicted_bytes(fill_.evict({0, pages(1)})), pages(1));
   EXPECT_EQ(state(0), PageState::absent);
   land_all({0, pages(1)}, 2);
   EXPECT_EQ(state(0), PageState::resident);
@@ -171,7 +178,7 @@ TEST_F(FillTest, EvictDropsResidentAndHeldButNotWhatIsOnItsWay) {
   fill_.hold(pages(1));
   land_all({0, pages(3)}, 1);
   const uint64_t generation = fill_.begin({pages(3), pages(1)});
-  EXPECT_EQ(fill_.evict({0, pages(8)}).bytes, pages(3));
+  EXPECT_EQ(evicted_bytes(fill_.evict({0, pages(8)})), pages(3));
   EXPECT_EQ(state(0), PageState::absent);
   EXPECT_EQ(state(1), PageState::absent);
   EXPECT_EQ(state(3), PageState::filling);
@@ -183,7 +190,7 @@ TEST_F(FillTest, AFailureToLandLeavesThePagesAbsentAndCountsWhatLanded) {
   const uint64_t generation = fill_.begin({0, pages(8)});
   fill_.take_away({pages(2), pages(2)});  // two parts to land: 0–1 and 4–7
   memory_.fail_landing({pages(5), pages(1)});
-  const Fill::Moved landed = fill_.land(generation, 0, filled(pages(8), 1));
+  const Fill::Landed landed = fill_.land(generation, 0, filled(pages(8), 1));
   ASSERT_FALSE(landed.result);
   EXPECT_EQ(landed.result.error().code, Code::io);
   EXPECT_EQ(landed.bytes, pages(2)) << "what did land must be counted, or it is never given back";
@@ -200,9 +207,9 @@ TEST_F(FillTest, AFailureToLandLeavesThePagesAbsentAndCountsWhatLanded) {
 TEST_F(FillTest, WhatCanNotBeDroppedStays) {
   land_all({0, pages(2)}, 1);
   memory_.fail_drops(true);
-  const Fill::Moved evicted = fill_.evict({0, pages(2)});
+  const Fill::Evicted evicted = fill_.evict({0, pages(2)});
   EXPECT_FALSE(evicted.result);
-  EXPECT_EQ(evicted.bytes, 0u);
+  EXPECT_TRUE(evicted.ranges.empty());
   EXPECT_TRUE(fill_.is_resident({0, pages(2)}));
 }
 
@@ -237,7 +244,7 @@ TEST_F(FillTest, TwoThreadsLandAtOnceWhileAThirdTakesAwayAndEvicts) {
     };
     std::thread one(mover, first, low, 1), two(mover, second, high, 2);
     fill.take_away({pages(200), pages(100)});
-    evicted += fill.evict({0, pages(512)}).bytes;
+    evicted += evicted_bytes(fill.evict({0, pages(512)}));
     one.join();
     two.join();
     fill.end(first, low);
@@ -251,7 +258,7 @@ TEST_F(FillTest, TwoThreadsLandAtOnceWhileAThirdTakesAwayAndEvicts) {
         ASSERT_EQ(memory.data()[pages(page)], std::byte(page < 256 ? 1 : 2));
       }
     }
-    evicted += fill.evict({0, pages(512)}).bytes;
+    evicted += evicted_bytes(fill.evict({0, pages(512)}));
     ASSERT_EQ(landed, evicted);
   }
 }
@@ -358,7 +365,7 @@ TEST(FillModel, RandomOperationsAgreeWithAnArray) {
             page.state = PageState::absent;
             expected += kPage;
           });
-          ASSERT_EQ(fill.evict(range).bytes, expected);
+          ASSERT_EQ(evicted_bytes(fill.evict(range)), expected);
         }
         break;
       case 7: {

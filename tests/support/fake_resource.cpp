@@ -89,6 +89,7 @@ void FaultInjectingResource::Control::clear() {
 void FaultInjectingResource::Control::unblock() {
   {
     std::lock_guard lock(mutex_);
+    ++unblocks_;
     for (Misbehaviour& misbehaviour : misbehaviours_) misbehaviour.block = false;
   }
   loop_.post([self = shared_from_this()] {
@@ -99,6 +100,11 @@ void FaultInjectingResource::Control::unblock() {
 size_t FaultInjectingResource::Control::blocked() const {
   std::lock_guard lock(mutex_);
   return blocked_;
+}
+
+uint64_t FaultInjectingResource::Control::unblocks() const {
+  std::lock_guard lock(mutex_);
+  return unblocks_;
 }
 
 std::vector<FaultInjectingResource::Seen> FaultInjectingResource::Control::seen() const {
@@ -126,6 +132,7 @@ FaultInjectingResource::FaultInjectingResource(loop::Loop& loop,
 
 loop::Task<Result<>> FaultInjectingResource::read(Range range, resource::Request request,
                                                   resource::Sink& sink) {
+  const uint64_t unblocks = control_->unblocks();
   const Misbehaviour how = control_->behaviour_for(range, request.urgency);
   const Range first{range.offset, std::min(how.bytes_before, range.length)};
   if (!first.empty()) {
@@ -137,7 +144,7 @@ loop::Task<Result<>> FaultInjectingResource::read(Range range, resource::Request
     if (Result<> slept = co_await sleeping; !slept) co_return slept;
   }
   if (how.block) {
-    auto blocking = block(how, request);
+    auto blocking = block(how, unblocks, request);
     if (Result<> passed = co_await blocking; !passed) co_return passed;
   }
   if (how.error != Code::ok) co_return fail(how.error, "an injected failure");
@@ -152,7 +159,7 @@ loop::Task<Result<>> FaultInjectingResource::deliver(Range range, resource::Requ
   co_return co_await reading;
 }
 
-loop::Task<Result<>> FaultInjectingResource::block(const Misbehaviour& how,
+loop::Task<Result<>> FaultInjectingResource::block(const Misbehaviour& how, uint64_t unblocks,
                                                    const resource::Request& request) {
   const auto count = [&](int by) {
     std::lock_guard lock(control_->mutex_);
@@ -161,6 +168,7 @@ loop::Task<Result<>> FaultInjectingResource::block(const Misbehaviour& how,
   loop::Event event;
   const auto waiting = control_->waiting_.insert(control_->waiting_.end(), &event);
   count(1);
+  if (control_->unblocks() != unblocks) event.set();
   bool late = false;
   loop::Timer timer(loop_, [&] {
     late = true;

@@ -66,6 +66,7 @@ class FaultInjectingResource : public resource::Resource {
 
    private:
     friend class FaultInjectingResource;
+    uint64_t unblocks() const;
     Misbehaviour behaviour_for(Range range, resource::Urgency urgency);
 
     loop::Loop& loop_;
@@ -73,6 +74,7 @@ class FaultInjectingResource : public resource::Resource {
     std::vector<Misbehaviour> misbehaviours_;
     std::vector<Seen> seen_;
     size_t blocked_ = 0;
+    uint64_t unblocks_ = 0;
     std::list<loop::Event*> waiting_;  // touched on the loop only
   };
 
@@ -86,7 +88,8 @@ class FaultInjectingResource : public resource::Resource {
  private:
   loop::Task<Result<>> deliver(Range range, resource::Request request, size_t slice,
                                resource::Sink& sink);
-  loop::Task<Result<>> block(const Misbehaviour& how, const resource::Request& request);
+  loop::Task<Result<>> block(const Misbehaviour& how, uint64_t unblocks,
+                             const resource::Request& request);
 
   loop::Loop& loop_;
   std::unique_ptr<resource::Resource> wrapped_;

@@ -1,0 +1,185 @@
+// A region over a resource that computes its bytes and misbehaves as it is told, with calls that
+// wait. The test's own threads touch; never the loop's.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <future>
+#include <thread>
+
+#include "backend/memory.hpp"
+#include "region/region.hpp"
+#include "support/fake_resource.hpp"
+#include "support/loop_fixture.hpp"
+#include "support/sigbus.hpp"
+
+namespace r3map::test {
+
+using Control = FaultInjectingResource::Control;
+using Memory = Result<std::unique_ptr<memory::LocalMemory>>;
+
+enum class MemoryKind { uffd, plain };
+enum class ResourceKind { memory, misbehaving };
+
+// Until `condition` holds; false if it never does.
+inline bool eventually(const std::function<bool()>& condition) {
+  const auto until = loop::Clock::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    if (loop::Clock::now() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+// What a thread of the test's own will have found; a hang ends the test program.
+template <typename T>
+T get(std::future<T>& future) {
+  if (future.wait_for(std::chrono::seconds(30)) != std::future_status::ready) {
+    std::fprintf(stderr, "a call or a touch hangs\n");
+    std::abort();
+  }
+  return future.get();
+}
+
+inline Code code_of(const Result<>& result) { return result ? Code::ok : result.error().code; }
+
+// The bytes of a region, and its calls from the test's threads.
+class TestRegion {
+ public:
+  TestRegion(loop::Loop& loop, std::unique_ptr<region::Region> region)
+      : loop_(loop), region_(std::move(region)) {}
+  ~TestRegion() { close(); }
+  TestRegion(const TestRegion&) = delete;
+  TestRegion& operator=(const TestRegion&) = delete;
+
+  void close() {
+    if (!region_) return;
+    (void)loop_.wait<int>([this] { return close_on_loop(); });
+  }
+  std::future<void> close_async() {
+    return std::async(std::launch::async, [this] { close(); });
+  }
+
+  const std::byte* data() const { return region_->data(); }
+  uint64_t size() const { return region_->size(); }
+
+  Code populate(Range range) {
+    return code_of(loop_.wait<void>([&] { return region_->populate(range); }));
+  }
+  Code pin(Range range) {
+    return code_of(loop_.wait<void>([&] { return region_->pin(range); }));
+  }
+  Code read(uint64_t offset, std::span<std::byte> out) {
+    return code_of(loop_.wait<void>([&] { return region_->read(offset, out); }));
+  }
+  Code wait() {
+    return code_of(loop_.wait<void>([&] { return region_->wait(); }));
+  }
+  Code unpin(Range range) {
+    return at_once<Code>([&] { return code_of(region_->unpin(range)); });
+  }
+  void prefetch(std::vector<Range> ranges) {
+    at_once<int>([&] {
+      region_->prefetch(ranges);
+      return 0;
+    });
+  }
+  void evict(Range range) {
+    at_once<int>([&] {
+      region_->evict(range);
+      return 0;
+    });
+  }
+  region::RegionStats stats() {
+    return at_once<region::RegionStats>([&] { return region_->stats(); });
+  }
+  Error last_error() {
+    return at_once<Error>([&] { return region_->last_error(); });
+  }
+
+  // The mapping holds there what the object does. Touches all of it.
+  bool matches(Range range) const {
+    std::vector<std::byte> expected(range.length);
+    ComputedResource::fill(range.offset, expected);
+    return std::equal(expected.begin(), expected.end(), data() + range.offset);
+  }
+  // As touch(), compared with the object: the byte, nothing, or a failed test.
+  std::optional<std::byte> touched(uint64_t offset) const {
+    const std::optional<std::byte> found = touch(data() + offset);
+    if (found) {
+      EXPECT_EQ(*found, ComputedResource::byte_at(offset)) << "at " << offset;
+    }
+    return found;
+  }
+  std::future<bool> touch_async(uint64_t offset) const {
+    return std::async(std::launch::async, [this, offset] { return touched(offset).has_value(); });
+  }
+
+ private:
+  template <typename T>
+  T at_once(std::function<T()> work) {
+    std::promise<T> promise;
+    loop_.post([&] { promise.set_value(work()); });
+    return promise.get_future().get();
+  }
+  loop::Task<Result<int>> close_on_loop() {
+    auto closing = region_->close();
+    co_await closing;
+    region_.reset();
+    co_return 0;
+  }
+
+  loop::Loop& loop_;
+  std::unique_ptr<region::Region> region_;
+};
+
+class RegionFixture : public LoopTest {
+ protected:
+  struct Source {
+    uint64_t size = 0;
+    uint64_t granule = 16 << 10;
+    uint64_t preferred_request = 1 << 20;
+    unsigned parallel_requests = 2;
+  };
+
+  // The object, behind control_.
+  std::unique_ptr<resource::Resource> misbehaving(const Source& source) {
+    auto computed = std::make_unique<ComputedResource>(source.size);
+    computed->settings().granule = source.granule;
+    computed->settings().preferred_request = source.preferred_request;
+    computed->settings().parallel_requests = source.parallel_requests;
+    return std::make_unique<FaultInjectingResource>(*loop_, std::move(computed), control_);
+  }
+  std::unique_ptr<resource::Resource> in_memory(uint64_t size) {
+    auto memory = std::move(*backend::MemoryResource::open(workers_, size));
+    ComputedResource::fill(0, memory->bytes());
+    return memory;
+  }
+
+  Result<std::unique_ptr<TestRegion>> try_open(std::unique_ptr<resource::Resource> resource,
+                                               region::RegionOptions options, MemoryKind kind) {
+    region::Environment environment{*loop_, workers_, budget_,
+                                    [kind](uint64_t size, uint64_t limit) {
+                                      return kind == MemoryKind::uffd
+                                                 ? memory::open_uffd(size)
+                                                 : memory::open_plain(size, limit);
+                                    }};
+    using Opened = std::unique_ptr<region::Region>;
+    Result<Opened> opened = loop_->wait<Opened>([&] {
+      return region::Region::open(environment, std::move(resource), options);
+    });
+    if (!opened) return fail(std::move(opened.error()));
+    return std::make_unique<TestRegion>(*loop_, std::move(*opened));
+  }
+  std::unique_ptr<TestRegion> open(const Source& source, region::RegionOptions options = {}) {
+    auto opened = try_open(misbehaving(source), std::move(options), MemoryKind::uffd);
+    if (!opened) ADD_FAILURE() << opened.error().message;
+    return opened ? std::move(*opened) : nullptr;
+  }
+
+  region::Budget budget_{256 << 20};
+  std::shared_ptr<Control> control_ = std::make_shared<Control>(*loop_);
+};
+
+}  // namespace r3map::test
