@@ -34,7 +34,8 @@ MemoryResource::MemoryResource(loop::WorkerPool& fillers, std::byte* data, uint6
   info_.read_only = false;
   info_.granule = kPage;
   info_.preferred_request = 1 << 20;
-  info_.parallel_requests = 2;
+  // More than there are fill threads: they should never wait for the loop to hand them the next.
+  info_.parallel_requests = 8;
 }
 
 MemoryResource::~MemoryResource() { munmap(data_, std::max<uint64_t>(info_.size, 1)); }

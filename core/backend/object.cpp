@@ -210,6 +210,7 @@ class HttpObject::ReadAnswer final : public Answer {
     delivered_ += data.size();
     return {};
   }
+  void drained() override { sink_.drained(); }
 
   const HttpObject& object_;
   Range range_;

@@ -100,6 +100,7 @@ struct Transfer {
 
   HeadParser parser;
   bool head_given = false;
+  bool undrained = false;  // has got bytes in the present call of libcurl
   std::optional<Error> refusal;  // the receiver's or ours, from inside a callback
 
   std::list<Transfer*>::iterator place;  // in the queue, or among those under way
@@ -127,6 +128,7 @@ struct Client::Impl {
   std::unordered_map<curl_socket_t, bool> sockets;  // open ones; has it carried a request?
   std::vector<CURL*> idle_handles;  // with their buffers, which are worth keeping
   std::list<Transfer*> urgent, bulk, active;
+  std::vector<Transfer*> undrained;  // see Transfer; emptied before any of them can end
   size_t active_bulk = 0;
   bool inside_curl = false;
   bool closed = false;
@@ -140,6 +142,7 @@ struct Client::Impl {
   void arm(Transfer& transfer);
 
   void socket_action(curl_socket_t socket, int events);
+  void tell_drained();
   void settle();
   bool reap_ended();
   bool reap_finished();
@@ -454,6 +457,7 @@ void Client::Impl::detach(Transfer& transfer) {
     idle_handles.push_back(std::exchange(transfer.easy, nullptr));
   }
   curl_slist_free_all(std::exchange(transfer.headers, nullptr));
+  std::erase(undrained, &transfer);
   active.erase(transfer.place);
   active_bulk -= !transfer.request.urgent;
   transfer.done.set();
@@ -464,7 +468,16 @@ void Client::Impl::socket_action(curl_socket_t socket, int events) {
   inside_curl = true;
   curl_multi_socket_action(multi, socket, events, &running);
   inside_curl = false;
+  tell_drained();
   settle();
+}
+
+void Client::Impl::tell_drained() {
+  for (Transfer* transfer : undrained) {
+    transfer->undrained = false;
+    if (!transfer->result) transfer->receiver.drained();
+  }
+  undrained.clear();
 }
 
 // After libcurl has run: takes away what is over, starts what has waited for its place.
@@ -595,6 +608,7 @@ size_t Client::Impl::on_body(char* data, size_t size, size_t count, void* self) 
   transfer.last_byte = Clock::now();
   Result<> taken = transfer.receiver.body(std::as_bytes(std::span(data, length)));
   if (!taken) transfer.refusal = std::move(taken.error());
+  if (!std::exchange(transfer.undrained, true)) transfer.client.undrained.push_back(&transfer);
   // The receiver may have had this transfer stopped.
   return taken && !transfer.result ? length : 0;
 }

@@ -36,6 +36,8 @@ class Receiver {
   virtual Result<> head(const Head& head) = 0;
   // The next bytes, from libcurl's own buffer. An error ends the request.
   virtual Result<> body(std::span<const std::byte> data) = 0;
+  // The socket holds no more for the moment: what was only collected should go on its way.
+  virtual void drained() {}
 };
 
 // Thread: the loop's, its creation and destruction too. Outlives its tasks.

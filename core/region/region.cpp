@@ -170,17 +170,20 @@ void Region::fetch_for_fault(uint64_t offset) {
   if (dead_.code != Code::ok) return fail_fault(offset, dead_);
   if (offset >= size_) return fail_fault(offset, {Code::out_of_range, "past the end"});
   faults_.add(offset);
-  fill_.dont_hold(offset);  // a trap whose window was never fetched
+  // A trap whose window has not been asked for yet tells as much as one that was held.
+  if (fill_.dont_hold(offset)) read_ahead(readahead_.on_trap(offset));
+  // A reader who is faster than its readahead is no stranger.
+  if (const Range planned = fetcher_.queued_readahead(offset); !planned.empty()) {
+    fetcher_.demand(planned);
+    return;
+  }
   Readahead::Plan plan;
-  if (const Range planned = fetcher_.queued_readahead(offset); !planned.empty())
-    plan.demand = planned;  // the reader is faster than its readahead: no stranger
-  else if (options_.pull == Pull::none)
+  if (options_.pull == Pull::none)
     plan.demand = intersect({offset, granule_}, {0, memory_->capacity()});
   else
     plan = readahead_.on_fault(offset);
   const Range started = fetcher_.demand(plan.demand);
-  // A granule may be larger than a request; what was planned is queued already.
-  if (planned_already) return;
+  // A granule may be larger than a request.
   fetcher_.enqueue(range_between(started.end(), plan.demand.end()), Urgency::readahead);
   read_ahead(plan);
 }
@@ -237,7 +240,7 @@ void Region::settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& r
   if (state == PageState::absent && !final) return fetch_for_fault(offset);
   faults_.settle({offset, kPage});
   if (state == PageState::held) return on_trap(offset);
-  if (state == PageState::resident) return memory_->wake({offset, kPage});
+  if (state == PageState::resident) return;  // landing has woken who waited
   fail_fault(offset, result.error());
 }
 

@@ -55,6 +55,9 @@ class Sink {
   // given stays given, even when the read fails later.
   virtual void bytes(uint64_t offset, std::span<const std::byte> data) = 0;
 
+  // No more bytes for the moment. A sink that collects small pieces passes them on now.
+  virtual void drained() {}
+
   // Memory of the sink's own for the bytes at `offset`, which a store that would need a buffer
   // fills and then passes to bytes(). Empty: it has none.
   virtual std::span<std::byte> buffer(uint64_t offset) {
