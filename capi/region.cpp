@@ -88,8 +88,18 @@ Result<> run_operation(const RegionPtr& object, const char* name, Work work) {
 }
 
 Result<> run_operation_async(const RegionPtr& object, const char* name, uint64_t value, Work work,
-                             r3map_queue* queue, uint64_t tag) {
-  return run_async(*object->engine, queue, tag, [=] { return operate(object, name, value, work); });
+                             r3map_queue* queue, uint64_t tag,
+                             std::function<void(uint64_t)> undo = nullptr) {
+  return run_async(
+      *object->engine, queue, tag, [=] { return operate(object, name, value, work); },
+      std::move(undo));
+}
+
+// A pin whose completion nobody takes.
+void unpin_unwanted(const RegionPtr& object, Range range) {
+  object->engine->loop().post([object, range] {
+    if (object->region) (void)object->region->unpin(range);
+  });
 }
 
 Task<Result<>> immediate(Result<> result) { co_return result; }
@@ -215,7 +225,8 @@ int r3map_region_pin_async(r3map_region* region, uint64_t offset, uint64_t lengt
                            r3map_queue* queue, uint64_t tag) {
   return with_range(region, offset, length, "pin", [&](const RegionPtr& object, Range range) {
     return run_operation_async(
-        object, "pin", length, [=](region::Region& open) { return open.pin(range); }, queue, tag);
+        object, "pin", length, [=](region::Region& open) { return open.pin(range); }, queue, tag,
+        [object, range](uint64_t) { unpin_unwanted(object, range); });
   });
 }
 

@@ -106,8 +106,8 @@ R3MAP_API int r3map_options_set_chunk_size(r3map_options *options, uint64_t chun
  * @return 0 or R3MAP_EINVAL. Since 0.1. */
 R3MAP_API int r3map_options_set_budget(r3map_options *options, uint64_t budget);
 
-/** How long a fault or a call may take until it fails. @param deadline_ms 0: for ever; the default
- * is 60,000. A page whose fault fails raises SIGBUS in the thread that touched it. @return 0. Since 0.1. */
+/** How long a fault may take, or a call may go without progress, until it fails.
+ * @param deadline_ms 0: for ever; the default is 60,000. A page whose fault fails raises SIGBUS in the thread that touched it. @return 0. Since 0.1. */
 R3MAP_API int r3map_options_set_deadline(r3map_options *options, uint64_t deadline_ms);
 
 /** @param pull R3MAP_PULL_…. @return 0 or R3MAP_EINVAL. Since 0.1. */
@@ -134,8 +134,9 @@ typedef struct r3map_completion {
 /** @return 0, R3MAP_ENOMEM. Ownership: owned by the caller until r3map_queue_free. Since 0.1. */
 R3MAP_API int r3map_queue_new(r3map_queue **queue);
 
-/** Frees a queue; what is still under way completes into nothing, and what such a completion
- * would have opened is closed. NULL and freed queues are legal. Since 0.1. */
+/** Frees a queue; what is still under way completes into nothing: what such a completion would have
+ * opened is closed, what it would have pinned is unpinned. A buffer that was borrowed for a read is
+ * free again only when its region or resource is closed. NULL and freed queues are legal. Since 0.1. */
 R3MAP_API void r3map_queue_free(r3map_queue *queue);
 
 /** A descriptor that is readable while completions wait: for poll, epoll, asyncio, tokio, libuv.
@@ -193,7 +194,10 @@ R3MAP_API int r3map_resource_write(r3map_resource *resource, const void *buffer,
 /** Makes earlier writes durable. @return 0, R3MAP_EIO. Since 0.1. */
 R3MAP_API int r3map_resource_flush(r3map_resource *resource);
 
-/* ---- Regions: a resource in memory ----------------------------------------------------------- */
+/* ---- Regions: a resource in memory -----------------------------------------------------------
+ *
+ * All functions but r3map_region_data, _size and _version ask the thread that answers page faults and
+ * wait for it: some 50 microseconds even where there is nothing to fetch. */
 
 typedef struct r3map_region r3map_region;
 
@@ -213,7 +217,8 @@ R3MAP_API int r3map_region_open_async(const char *url, const r3map_options *opti
                                       r3map_queue *queue, uint64_t tag);
 
 /** Ends a region: operations under way end with R3MAP_ECANCELED, threads that wait in a page fault
- * get SIGBUS, and the mapping is gone when this returns. @return 0 or R3MAP_EBADF. Since 0.1. */
+ * get SIGBUS. Its addresses must not be touched any more: SIGBUS at first, later they are free for
+ * other mappings. @return 0 or R3MAP_EBADF. Since 0.1. */
 R3MAP_API int r3map_region_close(r3map_region *region);
 
 /** The first byte, or NULL for a handle that isn't one. Never NULL for an open region, even of
