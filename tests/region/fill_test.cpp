@@ -231,7 +231,7 @@ TEST_F(FillTest, PoisonIsPassedOnAndCuredByLanding) {
 }
 
 TEST_F(FillTest, TwoThreadsLandAtOnceWhileAThirdTakesAwayAndEvicts) {
-  constexpr int kRounds = 400;
+  constexpr int kRounds = 100;
   FakeMemory memory(pages(512));
   Fill fill(memory);
   std::atomic<uint64_t> landed = 0, evicted = 0;

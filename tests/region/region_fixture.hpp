@@ -48,7 +48,7 @@ inline Code code_of(const Result<>& result) { return result ? Code::ok : result.
 class TestRegion {
  public:
   TestRegion(loop::Loop& loop, std::unique_ptr<region::Region> region)
-      : loop_(loop), region_(std::move(region)) {}
+      : loop_(loop), region_(std::move(region)), data_(region_->data()), size_(region_->size()) {}
   ~TestRegion() { close(); }
   TestRegion(const TestRegion&) = delete;
   TestRegion& operator=(const TestRegion&) = delete;
@@ -61,8 +61,8 @@ class TestRegion {
     return std::async(std::launch::async, [this] { close(); });
   }
 
-  const std::byte* data() const { return region_->data(); }
-  uint64_t size() const { return region_->size(); }
+  const std::byte* data() const { return data_; }
+  uint64_t size() const { return size_; }
 
   Code populate(Range range) {
     return code_of(loop_.wait<void>([&] { return region_->populate(range); }));
@@ -132,6 +132,9 @@ class TestRegion {
 
   loop::Loop& loop_;
   std::unique_ptr<region::Region> region_;
+  // Threads touch while it closes.
+  const std::byte* const data_;
+  const uint64_t size_;
 };
 
 class RegionFixture : public LoopTest {

@@ -68,6 +68,7 @@ class SlicingSink : public resource::Sink {
       data = data.subspan(piece.size());
     }
   }
+  void drained() override { sink_.drained(); }
 
  private:
   resource::Sink& sink_;
@@ -138,6 +139,7 @@ loop::Task<Result<>> FaultInjectingResource::read(Range range, resource::Request
   if (!first.empty()) {
     auto delivering = deliver(first, request, how.slice, sink);
     if (Result<> delivered = co_await delivering; !delivered) co_return delivered;
+    sink.drained();
   }
   if (how.delay > loop::Clock::duration::zero()) {
     auto sleeping = loop::sleep_until(loop_, loop::Clock::now() + how.delay, request.stop);
