@@ -280,6 +280,8 @@ std::vector<http::Field> HttpObject::conditions(Range range) const {
 // One attempt, to its end. An error answer becomes the error that it means.
 loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
                                          resource::Request request, Answer& answer) {
+  // Before the request is signed: OpenSSL may have cleaned up.
+  if (client_.closed()) co_return http::Client::refusal();
   http::Request get = dialect_->request(std::move(fields));
   get.urgent = request.urgency <= resource::Urgency::require;
   get.deadline = request.deadline;

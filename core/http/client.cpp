@@ -288,11 +288,15 @@ void Client::shutdown() {
   }
 }
 
+bool Client::closed() const { return impl_->closed; }
+
+Failure Client::refusal() { return fail(Code::unsupported, "the process is exiting"); }
+
 // ---- queues
 
 loop::Task<Result<>> Client::perform(Request request, Receiver& receiver) {
   Impl& impl = *impl_;
-  if (impl.closed) co_return fail(Code::canceled, "the HTTP client is closed");
+  if (impl.closed) co_return refusal();
   if (impl.urgent.size() + impl.bulk.size() >= limits::kQueuedRequests)
     co_return fail(Code::busy, "too many requests are waiting for a connection");
   Transfer transfer(impl, std::move(request), receiver);

@@ -52,8 +52,11 @@ class Client {
   // of the receiver comes back as it is. After this the receiver is not called any more.
   loop::Task<Result<>> perform(Request request, Receiver& receiver);
 
-  // Ends what is under way with Code::canceled and refuses what comes later.
+  // For the end of the process: ends what is under way with Code::canceled; what comes later is
+  // refused with refusal(). The libraries below may be cleaned up from here on.
   void shutdown();
+  bool closed() const;
+  static Failure refusal();  // for good: nobody is to try again
 
   struct Impl;
 

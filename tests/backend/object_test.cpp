@@ -303,6 +303,59 @@ TEST_F(ObjectTest, ADyingServer) {
   EXPECT_EQ(done.error().code, Code::network) << done.error().message;
 }
 
+// Counts what it is asked to sign.
+class CountingDialect final : public Dialect {
+ public:
+  CountingDialect(std::string url, int& asked) : url_(std::move(url)), asked_(asked) {}
+  http::Request request(std::vector<http::Field> fields) const override {
+    ++asked_;
+    http::Request request;
+    request.url = url_;
+    for (const http::Field& field : fields)
+      request.headers.push_back(field.name + ": " + field.value);
+    return request;
+  }
+  Error explain(const http::Head& head, std::string_view) const override {
+    return {code_of_status(head.status), status_text(head)};
+  }
+
+ private:
+  std::string url_;
+  int& asked_;
+};
+
+TEST_F(ObjectTest, NothingIsSignedAfterTheShutdown) {
+  int asked = 0;
+  const Opened object = run<std::unique_ptr<Resource>>([&] {
+    return HttpObject::open(
+        *loop_, *client_,
+        std::make_unique<CountingDialect>(server_.url("503/after=1/size=300000/x"), asked),
+        Pin::automatic, request());
+  });
+  ASSERT_TRUE(object) << object.error().message;
+  // One read is between two attempts, one comes later.
+  CheckingSink sink({100000, 100000});
+  std::thread exiting([&] {
+    for (bool failed = false; !failed; std::this_thread::sleep_for(1ms))
+      on_loop([&] { failed = asked >= 4; });
+    on_loop([&] {
+      client_->shutdown();
+      asked = 0;
+    });
+  });
+  const Range range = {100000, 100000};
+  const Result<> waiting =
+      run<void>([&] { return (*object)->read(range, request(60s), sink); });
+  exiting.join();
+  EXPECT_TRUE(waiting.error().code == Code::unsupported || waiting.error().code == Code::canceled)
+      << waiting.error().message;
+  const Result<> late = read(**object, {100000, 100});
+  EXPECT_EQ(late.error().code, Code::unsupported) << late.error().message;
+  EXPECT_EQ(late.error().message, "the process is exiting");
+  EXPECT_TRUE(read(**object, {0, 1000})) << "what is here needs no network";
+  on_loop([&] { EXPECT_EQ(asked, 0); });
+}
+
 TEST(Status, Codes) {
   EXPECT_EQ(code_of_status(403), Code::denied);
   EXPECT_EQ(code_of_status(404), Code::not_found);

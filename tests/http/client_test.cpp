@@ -330,11 +330,17 @@ TEST_F(ClientTest, ShutdownEndsEverything) {
       start(request(path, i % 2 == 0), recorders.emplace_back());
   }
   std::this_thread::sleep_for(20ms);
-  on_loop([&] { client_->shutdown(); });
+  on_loop([&] {
+    EXPECT_FALSE(client_->closed());
+    client_->shutdown();
+    EXPECT_TRUE(client_->closed());
+  });
   wait_for_all();
   for (Recorder& recorder : recorders) EXPECT_EQ(recorder.result->error().code, Code::canceled);
   Recorder late;
-  EXPECT_EQ(get("ok/x", late).error().code, Code::canceled);
+  const Result<> refused = get("ok/x", late);
+  EXPECT_EQ(refused.error().code, Code::unsupported);
+  EXPECT_EQ(refused.error().message, "the process is exiting");
 }
 
 TEST_F(ClientTest, AServerThatDiesMeanwhile) {
