@@ -378,6 +378,8 @@ loop::Task<Result<>> HttpObject::read(Range range, resource::Request request,
   http::Retry retry(request.deadline, 0, random_);
   std::optional<Error> before;  // why the attempt under way is not the first
   uint64_t at = range.offset + serve_prefix(range, sink);
+  // What is here need not wait for the round trip that brings the rest.
+  if (at > range.offset && at < range.end()) sink.drained();
   while (at < range.end()) {
     const Range rest = range_between(at, range.end());
     ReadAnswer answer(*this, rest, sink);

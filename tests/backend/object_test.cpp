@@ -27,6 +27,9 @@ class CheckingSink : public resource::Sink {
     next_ = offset + data.size();
     if (on_bytes) on_bytes();
   }
+  void drained() override { drained_at_.push_back(next_); }
+  // How far the bytes went each time that the source was drained.
+  const std::vector<uint64_t>& drained_at() const { return drained_at_; }
   uint64_t wrong() const { return wrong_; }
   uint64_t received() const { return next_ - range_.offset; }
   std::function<void()> on_bytes;
@@ -35,6 +38,7 @@ class CheckingSink : public resource::Sink {
   Range range_;
   uint64_t next_;
   uint64_t wrong_ = 0;  // pieces
+  std::vector<uint64_t> drained_at_;
 };
 
 class ObjectTest : public test::LoopTest {
@@ -236,6 +240,15 @@ TEST_F(ObjectTest, TheFirstBytesServeAcrossTheirEnd) {
   for (const Range range : {Range{0, 1}, Range{65535, 1}, Range{0, 65536}, Range{65535, 2},
                             Range{65536, 1}, Range{199999, 1}, Range{200000, 0}, Range{0, 200000}})
     EXPECT_TRUE(read(**object, range)) << range.offset;
+}
+
+TEST_F(ObjectTest, TheFirstBytesDoNotWaitForTheOthers) {
+  const Opened object = open("stall-before-headers/after=1/size=300000/x");
+  ASSERT_TRUE(object);
+  CheckingSink sink({65000, 100000});
+  const Range range = {65000, 100000};
+  EXPECT_FALSE(run<void>([&] { return (*object)->read(range, request(200ms), sink); }));
+  EXPECT_EQ(sink.drained_at(), std::vector<uint64_t>{65536});
 }
 
 TEST_F(ObjectTest, Info) {
