@@ -154,13 +154,15 @@ size_t Uffd::take_faults(std::span<Fault> faults) {
 
 Result<> Uffd::land(uint64_t offset, std::span<const std::byte> pages) {
   if (descriptor_.poisons) return copy(offset, pages);
-  // No poisoning between the cure and the copy.
-  for (;;) {
+  const Range range{offset, pages.size()};
+  {
     std::shared_lock lock(unreachable_mutex_);
-    if (unreachable_.first_run({offset, pages.size()}).empty()) return copy(offset, pages);
-    lock.unlock();
-    if (Result<> cured = cure({offset, pages.size()}); !cured) return cured;
+    if (unreachable_.first_run(range).empty()) return copy(offset, pages);
   }
+  // No poisoning between the cure and the copy.
+  std::unique_lock lock(unreachable_mutex_);
+  if (Result<> cured = cure(range); !cured) return cured;
+  return copy(offset, pages);
 }
 
 Result<> Uffd::copy(uint64_t offset, std::span<const std::byte> pages) {
@@ -248,8 +250,8 @@ Result<> Uffd::poison_by_mapping(Range range) {
   return {};
 }
 
+// With the mutex held alone.
 Result<> Uffd::cure(Range range) {
-  std::lock_guard lock(unreachable_mutex_);
   for (Range run = unreachable_.first_run(range); !run.empty();
        run = unreachable_.first_run(range_between(run.end(), range.end()))) {
     if (Result<> fresh = mapping_.make_fresh(run); !fresh) return fresh;
