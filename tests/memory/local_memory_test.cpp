@@ -22,6 +22,7 @@ struct Kind {
   const char* name;
   Result<std::unique_ptr<LocalMemory>> (*open)(uint64_t size);
 };
+void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 const Kind kKinds[] = {
     {"UffdPoisonsByKernel",
      [](uint64_t size) { return Uffd::open(size, Uffd::Poisoning::by_kernel); }},
@@ -47,7 +48,7 @@ class LocalMemoryContract : public testing::TestWithParam<Kind> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Kinds, LocalMemoryContract, testing::ValuesIn(kKinds),
-                         [](const auto& kind) { return kind.param.name; });
+                         testing::PrintToStringParamName());
 
 TEST_P(LocalMemoryContract, CapacityIsWholePagesAndAtLeastOne) {
   struct {

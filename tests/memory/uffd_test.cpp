@@ -28,6 +28,11 @@
 #include "support/subprocess.hpp"
 
 namespace r3map::memory {
+
+void PrintTo(Uffd::Poisoning poisoning, std::ostream* out) {
+  *out << (poisoning == Uffd::Poisoning::by_kernel ? "ByKernel" : "ByMapping");
+}
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -66,10 +71,7 @@ class UffdTest : public testing::TestWithParam<Uffd::Poisoning> {
 
 INSTANTIATE_TEST_SUITE_P(Poisoning, UffdTest,
                          testing::Values(Uffd::Poisoning::by_kernel, Uffd::Poisoning::by_mapping),
-                         [](const auto& kind) {
-                           return kind.param == Uffd::Poisoning::by_kernel ? "ByKernel"
-                                                                            : "ByMapping";
-                         });
+                         testing::PrintToStringParamName());
 
 // --- Faults ---------------------------------------------------------------------------------
 
@@ -391,10 +393,7 @@ void write_of_a_missing_page(const test::Child& child, Uffd::Poisoning poisoning
 using UffdAccess = testing::TestWithParam<Uffd::Poisoning>;
 INSTANTIATE_TEST_SUITE_P(Poisoning, UffdAccess,
                          testing::Values(Uffd::Poisoning::by_kernel, Uffd::Poisoning::by_mapping),
-                         [](const auto& kind) {
-                           return kind.param == Uffd::Poisoning::by_kernel ? "ByKernel"
-                                                                            : "ByMapping";
-                         });
+                         testing::PrintToStringParamName());
 
 TEST_P(UffdAccess, ASystemCallOnAMissingPageIsServedWithPrivileges) {
   EXPECT_CHILD_PASSES([](const test::Child& child) {
@@ -687,18 +686,18 @@ TEST_P(UffdTest, ReadersSeeRightBytesOrASignalWhilePagesArePoisonedAndCured) {
 
 // What has landed stays, also when it lands while its neighbours are being poisoned.
 TEST_P(UffdTest, PoisonNeverTakesAPageThatHasLanded) {
-  constexpr uint64_t kPages = 3000;
+  constexpr uint64_t kPages = test::kSanitizer ? 300 : 5000;
   auto memory = Uffd::open(kPages * kPage, GetParam());
   ASSERT_TRUE(memory);
-  std::atomic<bool> stop = false;
+  std::atomic<uint64_t> next = 0;
   uint64_t failed = 0, lost = 0;
   std::thread lander([&] {
-    for (uint64_t page = 0; page < kPages; ++page)
-      failed += !(*memory)->land(page * kPage, page_bytes(page * kPage));
-    stop = true;
+    for (; next < kPages; ++next)
+      failed += !(*memory)->land(next * kPage, page_bytes(next * kPage));
   });
-  while (!stop) {
-    EXPECT_TRUE((*memory)->poison({0, kPages * kPage}));
+  for (uint64_t page = 0; (page = next) < kPages;) {
+    const uint64_t first = page < 2 ? 0 : page - 2;
+    EXPECT_TRUE((*memory)->poison({first * kPage, std::min<uint64_t>(8, kPages - first) * kPage}));
     std::this_thread::yield();
   }
   lander.join();

@@ -63,6 +63,7 @@ TEST(Sink, HasNoBufferUnlessItSaysSo) {
     void bytes(uint64_t, std::span<const std::byte>) override {}
   } sink;
   EXPECT_TRUE(sink.buffer(0).empty());
+  sink.drained();
 }
 
 TEST(BufferSink, PutsBytesWhereTheyBelong) {
