@@ -427,7 +427,7 @@ TEST_F(RegionTest, PopulateAnswersTheError) {
 
 // A request that nobody waited for when it was sent has failed: whoever waits now asks again.
 TEST_F(RegionTest, ATransientFailureOfThePullDoesNotKillAWaitingFault) {
-  control_->add({.urgency = Urgency::pull, .block = true, .error = Code::network});
+  control_->add({.urgency = Urgency::prefetch, .block = true, .error = Code::network});
   const auto region = open({.size = kMiB});
   region->prefetch({{0, 64 << 10}});
   ASSERT_TRUE(someone_is_blocked());
@@ -444,7 +444,7 @@ TEST_F(RegionTest, ATransientFailureOfThePullDoesNotKillAWaitingFault) {
 }
 
 TEST_F(RegionTest, AFailureOfThePullThatIsForGoodIsTheWaitingFaultsAsWell) {
-  control_->add({.urgency = Urgency::pull, .block = true, .error = Code::denied});
+  control_->add({.urgency = Urgency::prefetch, .block = true, .error = Code::denied});
   const auto region = open({.size = kMiB});
   region->prefetch({{0, 64 << 10}});
   ASSERT_TRUE(someone_is_blocked());
@@ -889,6 +889,7 @@ TEST_F(RegionTest, RandomOperationsOfManyThreadsUnderATinyBudgetWithFailures) {
   EXPECT_LE(stats.resident, kMiB + 64 * kPage);
   EXPECT_GT(stats.evicted, 0u);
   // Nothing was lost sight of: all of it can go.
+  control_->clear();
   region->evict({0, kSize});
   EXPECT_EQ(region->stats().resident, 0u);
   EXPECT_EQ(region->populate({0, 7 * kMiB / 8}), Code::ok) << "room was lost";
