@@ -277,13 +277,25 @@ std::vector<http::Field> HttpObject::conditions(Range range) const {
 
 // ---- requests
 
+namespace {
+
+http::Priority priority_of(resource::Urgency urgency) {
+  switch (urgency) {
+    case resource::Urgency::demand: return http::Priority::demand;
+    case resource::Urgency::require: return http::Priority::wanted;
+    default: return http::Priority::bulk;
+  }
+}
+
+}  // namespace
+
 // One attempt, to its end. An error answer becomes the error that it means.
 loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
                                          resource::Request request, Answer& answer) {
   // Before the request is signed: OpenSSL may have cleaned up.
   if (client_.closed()) co_return http::Client::refusal();
   http::Request get = dialect_->request(std::move(fields));
-  get.urgent = request.urgency <= resource::Urgency::require;
+  get.priority = priority_of(request.urgency);
   get.deadline = request.deadline;
   get.stop = request.stop;
   auto performing = client_.perform(std::move(get), answer);

@@ -31,7 +31,8 @@ inline constexpr size_t kHeaderFields = 256;
 inline constexpr size_t kErrorBody = 64 << 10;
 inline constexpr size_t kEtagLength = 1024;
 inline constexpr size_t kConnections = 32;      // to all hosts together
-inline constexpr size_t kBulkConnections = 16;  // of these, what is not urgent may use
+inline constexpr size_t kBulkConnections = 16;  // of these, what nobody waits for may use
+inline constexpr size_t kDemandConnections = 4;  // of these, only page faults may use
 inline constexpr size_t kQueuedRequests = 1 << 16;
 
 inline constexpr std::chrono::seconds kDeadline{60};        // a fault's, unless an option says else

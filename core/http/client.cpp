@@ -127,9 +127,10 @@ struct Client::Impl {
   std::unordered_map<curl_socket_t, std::unique_ptr<loop::FdWatch>> watches;
   std::unordered_map<curl_socket_t, bool> sockets;  // open ones; has it carried a request?
   std::vector<CURL*> idle_handles;  // with their buffers, which are worth keeping
-  std::list<Transfer*> urgent, bulk, active;
+  std::array<std::list<Transfer*>, kPriorities> queues;
+  std::list<Transfer*> active;
+  std::array<size_t, kPriorities> active_counts{};  // by priority
   std::vector<Transfer*> undrained;  // see Transfer; emptied before any of them can end
-  size_t active_bulk = 0;
   bool inside_curl = false;
   bool closed = false;
 
@@ -146,6 +147,10 @@ struct Client::Impl {
   void settle();
   bool reap_ended();
   bool reap_finished();
+  std::list<Transfer*>& queue_of(const Transfer& transfer);
+  size_t& active_count(const Transfer& transfer);
+  bool may_start(Priority priority) const;
+  bool start_next();
   void start_queued();
   void start(std::list<Transfer*>& queue);
   Result<> prepare(Transfer& transfer);
@@ -281,11 +286,11 @@ void Client::Impl::release() {
 void Client::shutdown() {
   Impl& impl = *impl_;
   impl.closed = true;
-  for (std::list<Transfer*>* list : {&impl.urgent, &impl.bulk, &impl.active}) {
-    const std::list<Transfer*> all = *list;  // end() takes them off
-    for (Transfer* transfer : all)
-      impl.end(*transfer, fail(Code::canceled, transfer->host + ": closed"));
-  }
+  std::vector<Transfer*> all(impl.active.begin(), impl.active.end());  // end() takes them off
+  for (const std::list<Transfer*>& queue : impl.queues)
+    all.insert(all.end(), queue.begin(), queue.end());
+  for (Transfer* transfer : all)
+    impl.end(*transfer, fail(Code::canceled, transfer->host + ": closed"));
 }
 
 bool Client::closed() const { return impl_->closed; }
@@ -297,7 +302,9 @@ Failure Client::refusal() { return fail(Code::unsupported, "the process is exiti
 loop::Task<Result<>> Client::perform(Request request, Receiver& receiver) {
   Impl& impl = *impl_;
   if (impl.closed) co_return refusal();
-  if (impl.urgent.size() + impl.bulk.size() >= limits::kQueuedRequests)
+  size_t queued = 0;
+  for (const std::list<Transfer*>& queue : impl.queues) queued += queue.size();
+  if (queued >= limits::kQueuedRequests)
     co_return fail(Code::busy, "too many requests are waiting for a connection");
   Transfer transfer(impl, std::move(request), receiver);
   if (transfer.request.stop.stop_requested())
@@ -314,8 +321,16 @@ loop::Task<Result<>> Client::perform(Request request, Receiver& receiver) {
   co_return std::move(*transfer.result);
 }
 
+std::list<Transfer*>& Client::Impl::queue_of(const Transfer& transfer) {
+  return queues[static_cast<size_t>(transfer.request.priority)];
+}
+
+size_t& Client::Impl::active_count(const Transfer& transfer) {
+  return active_counts[static_cast<size_t>(transfer.request.priority)];
+}
+
 void Client::Impl::enqueue(Transfer& transfer) {
-  std::list<Transfer*>& queue = transfer.request.urgent ? urgent : bulk;
+  std::list<Transfer*>& queue = queue_of(transfer);
   transfer.place = queue.insert(queue.end(), &transfer);
   transfer.queued = true;
   arm(transfer);
@@ -329,7 +344,7 @@ void Client::Impl::end(Transfer& transfer, Result<> result) {
   transfer.result.emplace(std::move(result));
   transfer.timer.stop();
   if (transfer.queued) {
-    (transfer.request.urgent ? urgent : bulk).erase(transfer.place);
+    queue_of(transfer).erase(transfer.place);
     transfer.queued = false;
     transfer.done.set();
   } else if (!inside_curl) {
@@ -357,17 +372,29 @@ void Client::Impl::expired(Transfer& transfer) {
   arm(transfer);
 }
 
-// Urgent requests may use every connection, the others only their share: so there is always one
-// that comes free soon.
+// Whoever waits less has a smaller share: so a page fault finds a connection, or one that comes
+// free soon.
+bool Client::Impl::may_start(Priority priority) const {
+  if (active.size() >= limits::kConnections) return false;
+  if (priority == Priority::demand) return true;
+  const size_t wanted = active_counts[static_cast<size_t>(Priority::wanted)];
+  const size_t bulk = active_counts[static_cast<size_t>(Priority::bulk)];
+  if (wanted + bulk >= limits::kConnections - limits::kDemandConnections) return false;
+  return priority == Priority::wanted || bulk < limits::kBulkConnections;
+}
+
+bool Client::Impl::start_next() {
+  for (const Priority priority : {Priority::demand, Priority::wanted, Priority::bulk}) {
+    std::list<Transfer*>& queue = queues[static_cast<size_t>(priority)];
+    if (queue.empty() || !may_start(priority)) continue;
+    start(queue);
+    return true;
+  }
+  return false;
+}
+
 void Client::Impl::start_queued() {
-  while (active.size() < limits::kConnections) {
-    if (!urgent.empty()) {
-      start(urgent);
-    } else if (!bulk.empty() && active_bulk < limits::kBulkConnections) {
-      start(bulk);
-    } else {
-      return;
-    }
+  while (start_next()) {
   }
 }
 
@@ -375,7 +402,7 @@ void Client::Impl::start(std::list<Transfer*>& queue) {
   Transfer& transfer = *queue.front();
   active.splice(active.end(), queue, queue.begin());
   transfer.queued = false;
-  active_bulk += !transfer.request.urgent;
+  ++active_count(transfer);
   Result<> ready = prepare(transfer);
   if (ready && curl_multi_add_handle(multi, transfer.easy) == CURLM_OK) return arm(transfer);
   if (ready) ready = fail(Code::no_memory, transfer.host + ": libcurl refuses the request");
@@ -463,7 +490,7 @@ void Client::Impl::detach(Transfer& transfer) {
   curl_slist_free_all(std::exchange(transfer.headers, nullptr));
   std::erase(undrained, &transfer);
   active.erase(transfer.place);
-  active_bulk -= !transfer.request.urgent;
+  --active_count(transfer);
   transfer.done.set();
 }
 

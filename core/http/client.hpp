@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <stop_token>
@@ -16,13 +17,21 @@
 
 namespace r3map::http {
 
+// Who overtakes whom; first come, first served within each.
+enum class Priority : uint8_t {
+  demand,  // a thread in a page fault: every connection
+  wanted,  // a caller: all but kDemandConnections
+  bulk,    // nobody yet: kBulkConnections
+};
+inline constexpr size_t kPriorities = 3;
+
 // A GET; what else there is comes with its users.
 struct Request {
   std::string url;                   // without user and password
   std::vector<std::string> headers;  // "Name: value"
   std::string ca_bundle;             // a file; empty: the system's
   bool verify = true;                // the server's certificate
-  bool urgent = false;               // overtakes what is not and has not begun
+  Priority priority = Priority::bulk;
   loop::Deadline deadline = loop::kNever;
   std::stop_token stop;  // requested on the loop's thread, even from inside the receiver
 };

@@ -50,10 +50,10 @@ class ClientTest : public test::LoopTest {
     on_loop([&] { client_.reset(); });
   }
 
-  Request request(std::string_view path, bool urgent = true) {
+  Request request(std::string_view path, Priority priority = Priority::demand) {
     Request request;
     request.url = server_.url(path);
-    request.urgent = urgent;
+    request.priority = priority;
     request.deadline = loop::deadline_after(60s);
     return request;
   }
@@ -274,7 +274,7 @@ TEST_F(ClientTest, StopsOthersFromInsideAReceiver) {
   std::stop_source stop;
   std::deque<Recorder> others;
   for (int i = 0; i < 60; ++i) {  // more than there are connections
-    Request stoppable = request("slow/ms=20/size=100000/x", i % 2 == 0);
+    Request stoppable = request("slow/ms=20/size=100000/x", static_cast<Priority>(i % 3));
     stoppable.stop = stop.get_token();
     start(stoppable, others.emplace_back());
   }
@@ -290,7 +290,7 @@ TEST_F(ClientTest, StopsOthersFromInsideAReceiver) {
 TEST_F(ClientTest, UrgentRequestsOvertake) {
   std::deque<Recorder> bulk;
   for (size_t i = 0; i < 3 * limits::kBulkConnections; ++i)
-    start(request("slow/ms=300/size=10/x", false), bulk.emplace_back());
+    start(request("slow/ms=300/size=10/x", Priority::bulk), bulk.emplace_back());
   Recorder urgent;
   const auto begin = Clock::now();
   EXPECT_TRUE(get("ok/size=10/x", urgent));
@@ -304,6 +304,52 @@ TEST_F(ClientTest, UrgentRequestsOvertake) {
   for (Recorder& recorder : bulk) EXPECT_TRUE(*recorder.result);
 }
 
+// Nobody but page faults may take the last connections.
+TEST_F(ClientTest, DemandFindsAConnection) {
+  std::stop_source stop;
+  std::deque<Recorder> others;
+  for (size_t i = 0; i < 2 * limits::kConnections; ++i) {
+    Request stalled = request("stall-before-headers/x", i % 2 ? Priority::wanted : Priority::bulk);
+    stalled.stop = stop.get_token();
+    start(stalled, others.emplace_back());
+  }
+  Recorder demand;
+  EXPECT_TRUE(get("ok/size=10/x", demand));
+  on_loop([&] {
+    for (const Recorder& recorder : others) EXPECT_FALSE(recorder.result);
+    stop.request_stop();
+  });
+  wait_for_all();
+}
+
+TEST_F(ClientTest, DemandOvertakesWantedOvertakesBulk) {
+  std::stop_source stop_one, stop_all;
+  std::deque<Recorder> stalled;
+  for (size_t i = 0; i < limits::kConnections; ++i) {
+    Request endless = request("stall-before-headers/x");
+    endless.stop = (i == 7 ? stop_one : stop_all).get_token();
+    start(endless, stalled.emplace_back());
+  }
+  std::vector<std::string> order;
+  std::deque<Recorder> queued;
+  size_t ended = 0;
+  for (const auto& [name, priority] :
+       {std::pair("bulk 1", Priority::bulk), std::pair("wanted 1", Priority::wanted),
+        std::pair("demand 1", Priority::demand), std::pair("bulk 2", Priority::bulk),
+        std::pair("wanted 2", Priority::wanted), std::pair("demand 2", Priority::demand)}) {
+    Recorder& recorder = queued.emplace_back();
+    recorder.on_head = [&, name = name] {
+      order.push_back(name);
+      if (++ended == 6) stop_all.request_stop();
+    };
+    start(request("ok/size=10/x", priority), recorder);
+  }
+  on_loop([&] { stop_one.request_stop(); });  // the one connection that all six share
+  wait_for_all();
+  EXPECT_EQ(order, (std::vector<std::string>{"demand 1", "demand 2", "wanted 1", "wanted 2",
+                                             "bulk 1", "bulk 2"}));
+}
+
 TEST_F(ClientTest, QueuedRequestsKeepTheirOrderAndDeadline) {
   std::deque<Recorder> first;
   for (size_t i = 0; i < limits::kConnections; ++i)
@@ -312,7 +358,7 @@ TEST_F(ClientTest, QueuedRequestsKeepTheirOrderAndDeadline) {
   hasty.deadline = loop::deadline_after(100ms);
   Recorder late, bulk, urgent;
   start(hasty, late);
-  start(request("slow/ms=50/size=10/x", false), bulk);
+  start(request("slow/ms=50/size=10/x", Priority::bulk), bulk);
   for (size_t i = 0; i < limits::kConnections; ++i)
     start(request("slow/ms=400/size=10/x"), first.emplace_back());
   start(request("ok/size=10/x"), urgent);
@@ -327,7 +373,7 @@ TEST_F(ClientTest, ShutdownEndsEverything) {
   for (int i = 0; i < 20; ++i) {
     for (const char* path : {"stall-before-headers/x", "stall-in-headers/x", "stall-in-body/x",
                              "drip/n=16384/ms=10/size=1000000000/x"})
-      start(request(path, i % 2 == 0), recorders.emplace_back());
+      start(request(path, static_cast<Priority>(i % 3)), recorders.emplace_back());
   }
   std::this_thread::sleep_for(20ms);
   on_loop([&] {
