@@ -6,14 +6,12 @@
 #include "backend/s3/credentials.hpp"
 #include "backend/s3/error.hpp"
 #include "backend/s3/sigv4.hpp"
+#include "base/limits.hpp"
 #include "resource/url.hpp"
 
 namespace r3map::backend::s3 {
 
 namespace {
-
-constexpr size_t kBucketLength = 255;  // AWS's first buckets, and other stores
-constexpr size_t kKeyLength = 1024;
 
 bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
@@ -60,12 +58,13 @@ Result<Place> parse_place(std::string_view rest) {
               std::string(slash < rest.size() ? rest.substr(slash + 1) : std::string_view())};
   const std::string& bucket = place.bucket;
   if (bucket.empty()) return fail(Code::invalid, "the URL names no bucket: s3://bucket/key");
-  if (bucket.size() > kBucketLength || bucket == "." || bucket == ".." ||
+  if (bucket.size() > limits::kBucketLength || bucket == "." || bucket == ".." ||
       !std::all_of(bucket.begin(), bucket.end(), is_bucket_char))
     return fail(Code::invalid, "'" + shown(bucket) + "' is no bucket's name");
   if (place.key.empty()) return fail(Code::invalid, "the URL names no key: s3://bucket/key");
-  if (place.key.size() > kKeyLength)
-    return fail(Code::invalid, "the key is longer than " + std::to_string(kKeyLength) + " bytes");
+  if (place.key.size() > limits::kKeyLength)
+    return fail(Code::invalid,
+                "the key is longer than " + std::to_string(limits::kKeyLength) + " bytes");
   return place;
 }
 
