@@ -325,6 +325,16 @@ std::optional<std::chrono::seconds> retry_after(const Head& head) {
   return http::parse_retry_after(head.field("retry-after"), now);
 }
 
+// What an operation ends with after its last attempt's `error`. Where the time was up, what failed
+// until then says why.
+Failure final_failure(Error error, const std::optional<Error>& before, bool out_of_time) {
+  const bool in_mid_attempt = error.code == Code::timed_out;
+  if (in_mid_attempt ? !before.has_value() : !out_of_time || !is_transient(error.code))
+    return fail(std::move(error));
+  return fail(Code::timed_out, "no complete answer before the deadline; last: " +
+                                   (in_mid_attempt ? before->message : error.message));
+}
+
 }  // namespace
 
 loop::Task<Result<std::unique_ptr<resource::Resource>>> HttpObject::open(
@@ -339,6 +349,7 @@ loop::Task<Result<std::unique_ptr<resource::Resource>>> HttpObject::open(
 
 loop::Task<Result<>> HttpObject::attempt_open(resource::Request request) {
   http::Retry retry(request.deadline, limits::kOpenAttempts, random_);
+  std::optional<Error> before;  // why the attempt under way is not the first
   for (;;) {
     OpenAnswer answer(*this);
     std::vector<http::Field> fields = {{"Range", range_text({0, kFirstBytes})}};
@@ -356,9 +367,11 @@ loop::Task<Result<>> HttpObject::attempt_open(resource::Request request) {
       auto confirming = confirm_empty(request);
       co_return co_await confirming;
     }
-    const auto delay =
-        retry.next(done.error().code, retry_after(answer.answer()), loop::Clock::now());
-    if (!delay) co_return done;
+    Error& error = done.error();
+    const auto now = loop::Clock::now();
+    const auto delay = retry.next(error.code, retry_after(answer.answer()), now);
+    if (!delay) co_return final_failure(std::move(error), before, retry.out_of_time(now));
+    before = std::move(error);
     auto pausing = pause(*delay, request);
     if (Result<> awake = co_await pausing; !awake) co_return awake;
   }
@@ -411,11 +424,10 @@ loop::Task<Result<>> HttpObject::read(Range range, resource::Request request,
     // A host that was there has lost its name for a while, no more.
     if (status == 0 && error.code == Code::not_found) error.code = Code::network;
     if (at == range.end()) co_return done;  // too many bytes: all here, but not to be trusted
-    // What failed until then says more than that the time was up.
-    if (error.code == Code::timed_out && before) co_return fail(std::move(*before));
     if (answer.delivered() > 0) retry.progress();
-    const auto delay = retry.next(error.code, retry_after(answer.answer()), loop::Clock::now());
-    if (!delay) co_return done;
+    const auto now = loop::Clock::now();
+    const auto delay = retry.next(error.code, retry_after(answer.answer()), now);
+    if (!delay) co_return final_failure(std::move(error), before, retry.out_of_time(now));
     before = std::move(error);
     auto pausing = pause(*delay, request);
     if (Result<> awake = co_await pausing; !awake) co_return awake;

@@ -23,13 +23,16 @@ milliseconds jittered(int failures, Retry::Random& random) {
 
 }  // namespace
 
+bool Retry::out_of_time(loop::Clock::time_point now) const {
+  return deadline_ != loop::kNever && deadline_ < now + kBase;
+}
+
 std::optional<loop::Clock::duration> Retry::next(Code code,
                                                  std::optional<std::chrono::seconds> retry_after,
                                                  loop::Clock::time_point now) {
-  if (!is_transient(code) || now >= deadline_) return std::nullopt;
+  if (!is_transient(code) || out_of_time(now)) return std::nullopt;
   const loop::Clock::duration left =
       deadline_ == loop::kNever ? loop::Clock::duration::max() : deadline_ - now;
-  if (left < kBase) return std::nullopt;
   ++failures_;
   // A peer that breaks its protocol each time will not learn it before the deadline.
   const int most = code == Code::protocol && max_attempts_ == 0 ? limits::kOpenAttempts

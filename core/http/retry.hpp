@@ -25,6 +25,9 @@ class Retry {
                                             std::optional<std::chrono::seconds> retry_after,
                                             loop::Clock::time_point now);
 
+  // No time is left for another attempt.
+  bool out_of_time(loop::Clock::time_point now) const;
+
   // Some bytes came: what failed before no longer counts.
   void progress() { failures_ = 0; }
 

@@ -70,6 +70,10 @@ TEST(Retry, StaysBeforeTheDeadline) {
   EXPECT_FALSE(retry.next(Code::network, {}, kNow + 90ms)) << "hardly time for an answer";
   EXPECT_FALSE(retry.next(Code::network, {}, kNow + 100ms));
   EXPECT_FALSE(retry.next(Code::network, {}, kNow + 101ms));
+  EXPECT_FALSE(retry.out_of_time(kNow));
+  EXPECT_TRUE(retry.out_of_time(kNow + 90ms));
+  EXPECT_TRUE(retry.out_of_time(kNow + 101ms));
+  EXPECT_FALSE(Retry(loop::kNever, 0, random).out_of_time(kNow));
 }
 
 TEST(Retry, HonoursRetryAfterUpToTheDeadline) {
