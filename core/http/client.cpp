@@ -9,6 +9,7 @@
 #include <array>
 #include <cctype>
 #include <cstdlib>
+#include <cstring>
 #include <list>
 #include <optional>
 #include <system_error>
@@ -54,26 +55,48 @@ std::string system_ca_bundle() {
   return {};
 }
 
+// One end of a connection; IPv4 in the first four bytes.
 struct Address {
-  std::string ip;
-  int port = 0;
+  std::array<uint8_t, 16> ip{};
+  uint16_t port = 0;
   bool operator==(const Address&) const = default;
 };
+
+Address address_of(const char* ip, int port) {
+  Address address;
+  address.port = static_cast<uint16_t>(port);
+  inet_pton(std::strchr(ip, ':') ? AF_INET6 : AF_INET, ip, address.ip.data());
+  return address;
+}
 
 Address address_of(int fd, int (*name)(int, sockaddr*, socklen_t*)) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
-  if (name(fd, reinterpret_cast<sockaddr*>(&storage), &size) < 0) return {};
-  char text[INET6_ADDRSTRLEN] = "";
+  Address address;
+  if (name(fd, reinterpret_cast<sockaddr*>(&storage), &size) < 0) return address;
   if (storage.ss_family == AF_INET) {
     const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
-    inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
-    return {text, ntohs(v4->sin_port)};
+    std::memcpy(address.ip.data(), &v4->sin_addr, sizeof v4->sin_addr);
+    address.port = ntohs(v4->sin_port);
+  } else if (storage.ss_family == AF_INET6) {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
+    std::memcpy(address.ip.data(), &v6->sin6_addr, sizeof v6->sin6_addr);
+    address.port = ntohs(v6->sin6_port);
   }
-  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
-  inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
-  return {text, ntohs(v6->sin6_port)};
+  return address;
 }
+
+struct Connection {
+  Address local, remote;
+  bool operator==(const Connection&) const = default;
+};
+
+// One local port may lead to several hosts, but rarely does.
+struct ConnectionHash {
+  size_t operator()(const Connection& connection) const {
+    return std::hash<uint32_t>()(uint32_t{connection.local.port} << 16 | connection.remote.port);
+  }
+};
 
 bool has_unread_bytes(int fd) {
   char byte;
@@ -125,7 +148,9 @@ struct Client::Impl {
   loop::Timer timer;
   std::string ca_bundle = system_ca_bundle();
   std::unordered_map<curl_socket_t, std::unique_ptr<loop::FdWatch>> watches;
-  std::unordered_map<curl_socket_t, bool> sockets;  // open ones; has it carried a request?
+  // Open sockets; what they connect is known from their first request on.
+  std::unordered_map<curl_socket_t, std::optional<Connection>> sockets;
+  std::unordered_map<Connection, curl_socket_t, ConnectionHash> connections;  // that carried one
   std::vector<CURL*> idle_handles;  // with their buffers, which are worth keeping
   std::array<std::list<Transfer*>, kPriorities> queues;
   std::list<Transfer*> active;
@@ -156,6 +181,7 @@ struct Client::Impl {
   Result<> prepare(Transfer& transfer);
   void detach(Transfer& transfer);
   CURL* new_handle();
+  void remember(const Connection& connection);
 
   static int on_socket(CURL*, curl_socket_t socket, int what, void* self, void*);
   static int on_timer(CURLM*, long timeout_ms, void* self);
@@ -243,6 +269,10 @@ Failure Transfer::failure(CURLcode code) const {
     case CURLE_HTTP2: return because(Code::protocol, std::string("malformed answer: ") + detail);
     default: return because(Code::network, detail);
   }
+}
+
+Failure refused_by_libcurl(const Transfer& transfer) {
+  return fail(Code::no_memory, transfer.host + ": libcurl refuses the request");
 }
 
 Result<> Transfer::verdict(CURLcode code) const {
@@ -405,7 +435,7 @@ void Client::Impl::start(std::list<Transfer*>& queue) {
   ++active_count(transfer);
   Result<> ready = prepare(transfer);
   if (ready && curl_multi_add_handle(multi, transfer.easy) == CURLM_OK) return arm(transfer);
-  if (ready) ready = fail(Code::no_memory, transfer.host + ": libcurl refuses the request");
+  if (ready) ready = refused_by_libcurl(transfer);
   transfer.result.emplace(std::move(ready));
   transfer.timer.stop();
   detach(transfer);
@@ -533,9 +563,10 @@ bool Client::Impl::reap_finished() {
       curl_multi_remove_handle(multi, transfer->easy);
       transfer->clear_answer();
       curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
-      curl_multi_add_handle(multi, transfer->easy);
+      const CURLMcode added = curl_multi_add_handle(multi, transfer->easy);
       inside_curl = false;
-      continue;
+      if (added == CURLM_OK) continue;
+      transfer->result.emplace(refused_by_libcurl(*transfer));
     }
     if (!transfer->result) transfer->result.emplace(transfer->verdict(code));
     transfer->timer.stop();
@@ -590,15 +621,30 @@ curl_socket_t Client::Impl::on_open(void* self, curlsocktype, curl_sockaddr* add
   // The host's children must not inherit it.
   const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd < 0) return CURL_SOCKET_BAD;
-  static_cast<Impl*>(self)->sockets[fd] = false;
+  static_cast<Impl*>(self)->sockets[fd] = std::nullopt;
   return fd;
 }
 
 int Client::Impl::on_close(void* self, curl_socket_t socket) {
   auto& impl = *static_cast<Impl*>(self);
   impl.watches.erase(socket);
-  impl.sockets.erase(socket);
+  if (const auto found = impl.sockets.find(socket); found != impl.sockets.end()) {
+    if (found->second) impl.connections.erase(*found->second);
+    impl.sockets.erase(found);
+  }
   return close(socket);
+}
+
+// Finds the socket of a connection that carries its first request; not on a page fault's path
+// again as long as it lives.
+void Client::Impl::remember(const Connection& connection) {
+  for (auto& [fd, known] : sockets) {
+    if (known || address_of(fd, getsockname) != connection.local ||
+        address_of(fd, getpeername) != connection.remote)
+      continue;
+    known = connection;
+    connections[connection] = fd;
+  }
 }
 
 // A connection is chosen, the request not yet sent. One that already holds bytes would give them
@@ -607,15 +653,16 @@ int Client::Impl::on_close(void* self, curl_socket_t socket) {
 int Client::Impl::on_request(void* data, char* remote_ip, char* local_ip, int remote_port,
                              int local_port) {
   auto& transfer = *static_cast<Transfer*>(data);
-  const Address remote{remote_ip, remote_port}, local{local_ip, local_port};
+  Impl& impl = transfer.client;
+  const Connection connection{address_of(local_ip, local_port), address_of(remote_ip, remote_port)};
   transfer.sent = true;
   transfer.last_byte = Clock::now();
-  for (auto& [fd, used] : transfer.client.sockets) {
-    if (address_of(fd, getsockname) != local || address_of(fd, getpeername) != remote) continue;
-    if (std::exchange(used, true) && has_unread_bytes(fd)) {
-      transfer.stale_connection = true;
-      return CURL_PREREQFUNC_ABORT;
-    }
+  const auto known = impl.connections.find(connection);
+  if (known == impl.connections.end()) {
+    impl.remember(connection);
+  } else if (has_unread_bytes(known->second)) {
+    transfer.stale_connection = true;
+    return CURL_PREREQFUNC_ABORT;
   }
   return CURL_PREREQFUNC_OK;
 }
