@@ -257,10 +257,8 @@ int r3map_region_prefetch(r3map_region* region, const r3map_range* ranges, size_
 
 int r3map_region_evict(r3map_region* region, uint64_t offset, uint64_t length) {
   return with_range(region, offset, length, "evict", [&](const RegionPtr& object, Range range) {
-    return run_operation(object, "evict", [=](region::Region& open) {
-      open.evict(range);
-      return immediate({});
-    });
+    return run_operation(object, "evict",
+                         [=](region::Region& open) { return open.evict(range); });
   });
 }
 

@@ -15,6 +15,7 @@ Budget::Share::Share(Budget& budget, uint64_t limit) : budget_(budget), own_limi
 
 Budget::Share::~Share() {
   release(used_);
+  set_pinned(0);
   std::erase(budget_.shares_, this);
 }
 
@@ -36,9 +37,20 @@ bool Budget::Share::reserve_free(uint64_t bytes) {
   return true;
 }
 
+bool Budget::Share::can_pin(uint64_t bytes) const {
+  const uint64_t common = budget_.limit_ - budget_.limit_ / 8;
+  return budget_.pinned_ - pinned_ + bytes <= common;
+}
+
+void Budget::Share::set_pinned(uint64_t bytes) {
+  budget_.pinned_ += bytes - pinned_;
+  pinned_ = bytes;
+}
+
 bool Budget::Share::reserve(uint64_t bytes) {
   if (bytes > limit()) return false;
-  if (const uint64_t missing = lacking(bytes); missing > 0) evict(missing);
+  if (reserve_free(bytes)) return true;
+  evict(lacking(bytes));
   // Then from the others, as long as it is the common limit that lacks.
   std::vector<Share*> others = budget_.shares_;
   std::sort(others.begin(), others.end(),

@@ -30,6 +30,12 @@ class Budget {
     uint64_t limit() const;
     uint64_t used() const { return used_; }
 
+    // An eighth stays free of pins, of each limit, or page faults elsewhere could not be answered.
+    uint64_t most_pinned() const { return limit() - limit() / 8; }
+    // Whether the common limit bears that this share has so many bytes pinned for good.
+    bool can_pin(uint64_t bytes) const;
+    void set_pinned(uint64_t bytes);
+
    protected:
     // Evicts until `bytes` are free, or nothing more can be. Calls release().
     virtual void evict(uint64_t bytes) = 0;
@@ -40,6 +46,7 @@ class Budget {
     Budget& budget_;
     const uint64_t own_limit_;
     uint64_t used_ = 0;
+    uint64_t pinned_ = 0;
   };
 
   explicit Budget(uint64_t limit) : limit_(limit) {}
@@ -48,6 +55,7 @@ class Budget {
  private:
   const uint64_t limit_;
   uint64_t used_ = 0;
+  uint64_t pinned_ = 0;
   std::vector<Share*> shares_;
 };
 

@@ -22,6 +22,8 @@ class Evictor : public Budget::Share {
   // These pages arrived, and can be evicted from now on. They are counted (Share) already.
   void arrived(Range range);
 
+  // Evicts nothing any more: the memory is about to go.
+  void retire() { arrivals_.clear(); }
   // Gives back what is resident in `range` and not pinned.
   void evict_range(Range range);
   uint64_t evicted_bytes() const { return evicted_; }

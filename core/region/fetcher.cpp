@@ -29,10 +29,32 @@ size_t Fetcher::queued() const {
   return count;
 }
 
-Range Fetcher::demand(Range range) {
+bool Fetcher::has_background() const {
+  const auto is_background = [](const Fetch& fetch) { return fetch.urgency >= Urgency::prefetch; };
+  return !queues_[2].empty() || !queues_[3].empty() ||
+         std::any_of(running_.begin(), running_.end(), is_background);
+}
+
+// What one request for the absent pages at the begin of `range` can bring.
+Range Fetcher::first_piece(Range range) const {
   const Range absent = fill_.first_absent(range);
-  if (stopped_ || absent.empty() || absent.offset != range.offset) return {};
-  Range piece{absent.offset, std::min(absent.length, limits_.request)};
+  if (stopped_ || absent.offset != range.offset) return {range.offset, 0};
+  return {range.offset, std::min(absent.length, limits_.request)};
+}
+
+Range Fetcher::require(Range range) {
+  const Range piece = first_piece(range);
+  if (piece.empty()) return piece;
+  if (share_.reserve(piece.length))
+    start(piece, Urgency::require);
+  else
+    enqueue(piece, Urgency::require);
+  return piece;
+}
+
+Range Fetcher::demand(Range range) {
+  Range piece = first_piece(range);
+  if (piece.empty()) return piece;
   if (!share_.reserve(piece.length)) {
     // Everything is pinned or under way: one page, or the thread would wait for ever.
     piece.length = kPage;
@@ -43,7 +65,8 @@ Range Fetcher::demand(Range range) {
 }
 
 void Fetcher::enqueue(Range range, Urgency urgency) {
-  if (stopped_ || range.empty() || queued() >= limits::kQueuedRanges) return;
+  if (stopped_ || range.empty()) return;
+  if (urgency != Urgency::require && queue(urgency).size() >= limits::kQueuedRanges) return;
   queue(urgency).push_back(range);
   pump();
 }
@@ -55,7 +78,8 @@ Range Fetcher::queued_readahead(uint64_t offset) const {
 }
 
 void Fetcher::pump() {
-  for (const Urgency urgency : {Urgency::require, Urgency::readahead, Urgency::pull})
+  for (const Urgency urgency :
+       {Urgency::require, Urgency::readahead, Urgency::prefetch, Urgency::pull})
     while (start_next(urgency)) {
     }
 }
@@ -94,6 +118,7 @@ void Fetcher::start(Range range, Urgency urgency) {
   fetch.range = range;
   fetch.urgency = urgency;
   fetch.generation = fill_.begin(range);
+  fetch.deadline = loop::deadline_after(limits_.deadline);
   if (urgency != Urgency::demand) {
     bulk_bytes_ += range.length;
     ++bulk_requests_;
@@ -108,7 +133,7 @@ loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
                  progress_);
   resource::Request request;
   request.urgency = fetch->urgency;
-  request.deadline = loop::deadline_after(limits_.deadline);
+  request.deadline = fetch->deadline;
   request.stop = fetch->stop.get_token();
   auto reading = resource_.read(intersect(fetch->range, {0, size}), request, sink);
   Result<> result = co_await reading;
@@ -135,8 +160,7 @@ loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
 void Fetcher::stop() {
   stopped_ = true;
   for (std::deque<Range>& queue : queues_) queue.clear();
-  // A stop can end its fetch, which leaves the list, at once.
-  for (auto fetch = running_.begin(); fetch != running_.end();) (fetch++)->stop.request_stop();
+  for (Fetch& fetch : running_) fetch.stop.request_stop();
 }
 
 }  // namespace r3map::region

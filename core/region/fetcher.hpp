@@ -19,8 +19,12 @@ struct Fetch {
   Range range;  // page aligned
   resource::Urgency urgency;
   uint64_t generation = 0;
+  loop::Deadline deadline = loop::kNever;
   std::stop_source stop;
   uint64_t landed = 0;  // once it has ended
+
+  // It could not go on trying: whoever has more time may.
+  bool ran_out_of_time() const { return loop::Clock::now() + std::chrono::milliseconds(100) >= deadline; }
 };
 
 struct FetchCounters {
@@ -43,11 +47,14 @@ class Fetcher {
           std::function<void(const Fetch&, const Result<>&)> done,
           std::function<void()> progress);
 
-  // Fetches the absent part at the begin of `range` now, at most one request, and answers it.
-  // Nothing if the first page isn't absent.
+  // Fetches the absent part at the begin of `range` now, at most one request, and answers it;
+  // an empty one, at the same offset, if the first page isn't absent. Over the budget by a page, if
+  // it must be: a thread waits in a page fault.
   Range demand(Range range);
-  // Fetches what is absent in `range` when its turn comes. Not for Urgency::demand.
-  // Nothing past limits::kQueuedRanges.
+  // As demand, but within the budget: what finds no room waits for it.
+  Range require(Range range);
+  // Fetches what is absent in `range` when its turn comes. Not for Urgency::demand. What nobody
+  // waits for is dropped past limits::kQueuedRanges.
   void enqueue(Range range, resource::Urgency urgency);
   // What is left, from `offset` on, of a queued readahead that holds it; else empty.
   Range queued_readahead(uint64_t offset) const;
@@ -55,7 +62,8 @@ class Fetcher {
   void pump();
 
   void forget_queued(resource::Urgency urgency) { queue(urgency).clear(); }
-  bool is_idle() const { return running_.empty() && queued() == 0; }
+  // Prefetches and pulls, queued and under way.
+  bool has_background() const;
   size_t queued() const;
   bool has_running() const { return !running_.empty(); }
   void stop();  // cancels what runs, forgets what is queued, and starts nothing any more
@@ -64,6 +72,7 @@ class Fetcher {
 
  private:
   std::deque<Range>& queue(resource::Urgency urgency);
+  Range first_piece(Range range) const;
   bool start_next(resource::Urgency urgency);
   bool reserve(uint64_t bytes, resource::Urgency urgency);
   void start(Range range, resource::Urgency urgency);
@@ -75,7 +84,7 @@ class Fetcher {
   const Limits limits_;
   std::function<void(const Fetch&, const Result<>&)> done_;
   std::function<void()> progress_;
-  std::array<std::deque<Range>, 3> queues_;  // require, readahead, pull
+  std::array<std::deque<Range>, 4> queues_;  // require, readahead, prefetch, pull
   std::list<Fetch> running_;
   uint64_t bulk_bytes_ = 0;
   size_t bulk_requests_ = 0;

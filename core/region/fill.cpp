@@ -4,15 +4,28 @@
 
 namespace r3map::region {
 
+namespace {
+
+// How far apart two pages of one generation can be.
+constexpr uint64_t kLargestRequest = 64 << 20;
+
+}  // namespace
+
 Fill::Page Fill::page(uint64_t offset) const {
   std::lock_guard lock(mutex_);
-  if (!taken_.contains(offset)) return {PageState::absent, {}};
-  if (resident_.contains(offset)) return {PageState::resident, {}};
-  if (held_.contains(offset)) return {PageState::held, {}};
+  if (!taken_.contains(offset)) return {PageState::absent, {}, 0};
+  if (resident_.contains(offset)) return {PageState::resident, {}, 0};
+  if (held_.contains(offset)) return {PageState::held, {}, 0};
   auto owner = owners_.upper_bound(offset);
-  if (owner != owners_.begin() && offset < (--owner)->second.end)
-    return {PageState::filling, range_between(owner->first, owner->second.end)};
-  return {PageState::landing, {}};
+  if (owner != owners_.begin() && offset < (--owner)->second.end) {
+    Page page{PageState::filling, range_between(owner->first, owner->second.end), owner->first};
+    // What was taken away splits an owner; what it brings first may be further down.
+    const uint64_t generation = owner->second.generation;
+    while (owner != owners_.begin() && offset - (--owner)->second.end < kLargestRequest)
+      if (owner->second.generation == generation) page.next = owner->first;
+    return page;
+  }
+  return {PageState::landing, {}, 0};
 }
 
 Range Fill::first_absent(Range range) const {

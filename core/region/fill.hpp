@@ -31,7 +31,8 @@ class Fill {
 
   struct Page {
     PageState state = PageState::absent;
-    Range owned;  // filling: what its owner still has to land from the same request
+    Range owned;  // filling: the neighbours that its owner still has to land
+    uint64_t next = 0;  // filling: the first page of all that its owner still has to land
   };
   Page page(uint64_t offset) const;
   // The first run inside `range` of pages that nobody is fetching and that are not here.

@@ -19,10 +19,6 @@ bool Pins::remove(Range range) {
   return true;
 }
 
-bool Pins::contains(Range range) const {
-  return range.empty() || ranges_.contains({range.offset, range.length});
-}
-
 void Pins::change(Range range, int by) {
   const auto boundary = [&](uint64_t at) {
     auto next = counts_.upper_bound(at);

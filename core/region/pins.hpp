@@ -16,7 +16,6 @@ class Pins {
  public:
   void add(Range range);
   bool remove(Range range);  // false: it isn't pinned
-  bool contains(Range range) const;  // as one pin
 
   uint64_t bytes() const { return bytes_; }  // pages that are pinned more than once count once
   uint64_t bytes_with(Range range) const;    // as if `range` were pinned as well

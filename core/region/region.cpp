@@ -14,6 +14,9 @@ namespace {
 constexpr uint64_t kOvertake = 1 << 20;
 // A call for no more than this is sent off at once, as a fault is; more waits for its turn.
 constexpr uint64_t kSmallCall = 1 << 20;
+constexpr std::chrono::milliseconds kPoisonAgain{500};
+// What evict() gives back before it lets others have the loop.
+constexpr uint64_t kEvictStep = 16 << 20;
 // read() copies so much at a time, so that it can be larger than the budget.
 constexpr uint64_t kReadPiece = 4 << 20;
 // What the loop's own thread copies without a detour.
@@ -122,10 +125,14 @@ loop::Task<void> Region::close() {
   co_await fetches;
   auto operations = operations_.empty();
   co_await operations;
+  // Neither a late timer nor another region in want of memory may come back to this one.
+  faults_.settle({0, memory_->capacity()});
+  evictor_.retire();
   // Here who still waits in a fault gets SIGBUS. Giving gigabytes back takes a while, which other
   // regions' faults must not wait for.
   auto unmapping = environment_.workers.run(loop::Priority::urgent, [this] {
     memory_.reset();
+    resource_.reset();
     return true;
   });
   co_await unmapping;
@@ -154,7 +161,7 @@ void Region::on_fault(uint64_t offset) {
         read_ahead(readahead_.on_trap(offset));
       else
         on_trap(offset);  // it was held a moment ago, perhaps
-      overtake(offset, page.owned);
+      overtake(offset, page);
       return;
     case PageState::absent: fetch_for_fault(offset); return;
   }
@@ -162,7 +169,10 @@ void Region::on_fault(uint64_t offset) {
 
 void Region::on_trap(uint64_t offset) {
   const Result<bool> released = fill_.release(offset);
-  if (!released) fail_fault(offset, released.error());
+  if (!released) {
+    evictor_.release(kPage);
+    fail_fault(offset, released.error());
+  }
   if (released && *released) read_ahead(readahead_.on_trap(offset));
 }
 
@@ -198,9 +208,9 @@ void Region::read_ahead(const Readahead::Plan& plan) {
 }
 
 // The page is on its way, but its request has much else to bring first.
-void Region::overtake(uint64_t offset, Range owned) {
-  if (offset - owned.offset <= kOvertake) return;
-  const Range part = intersect({offset, granule_}, owned);
+void Region::overtake(uint64_t offset, const Fill::Page& page) {
+  if (offset - page.next <= kOvertake) return;
+  const Range part = intersect({offset, granule_}, page.owned);
   fill_.take_away(part);
   fetcher_.demand(part);
 }
@@ -214,7 +224,11 @@ void Region::on_expired(uint64_t offset) {
 void Region::fail_fault(uint64_t offset, const Error& error) {
   ++failed_fault_count_;
   last_error_ = error;
-  if (Result<> poisoned = fill_.poison(offset); !poisoned) last_error_ = poisoned.error();
+  if (const Result<> poisoned = fill_.poison(offset); !poisoned) {
+    // The kernel is short of memory: the thread must get its answer later.
+    last_error_ = poisoned.error();
+    faults_.add_for(offset, kPoisonAgain);
+  }
 }
 
 // ---- what requests brought ------------------------------------------------------------------
@@ -224,34 +238,47 @@ void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
   if (!closing_) {
     if (!result && result.error().code == Code::stale) dead_ = result.error();
     for (const uint64_t offset : faults_.in(fetch.range)) settle_fault(offset, fetch, result);
-    if (!result && fetch.urgency >= Urgency::readahead) fetcher_.forget_queued(fetch.urgency);
-    if (!result && fetch.urgency == Urgency::pull && background_) background_ = result;
+    if (!result && fetch.urgency >= Urgency::prefetch && background_) background_ = result;
+    // A guess is given up at once, the rest when there is no hope for more of its kind.
+    if (!result && (fetch.urgency == Urgency::readahead || fetch.ran_out_of_time() ||
+                    !is_transient(result.error().code)) &&
+        fetch.urgency >= Urgency::readahead)
+      fetcher_.forget_queued(fetch.urgency);
   }
   tell_waiters(fetch, result);
   wake_waiters();
 }
 
+// Whether another request would fail in the same way. One that nobody waited for may have been
+// given up early, and any may have run out of its time: who waits now has time of his own.
+bool Region::is_final(const Fetch& fetch, const Result<>& result) {
+  if (result) return false;
+  if (!is_transient(result.error().code)) return true;
+  return fetch.urgency <= Urgency::require && !fetch.ran_out_of_time();
+}
+
 void Region::settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result) {
   const PageState state = fill_.page(offset).state;
   if (state == PageState::filling || state == PageState::landing) return;  // another request's
-  // A request that nobody waited for may have failed for want of time: the fault has its own.
-  const bool final = !result && (fetch.urgency <= Urgency::require ||
-                                 !is_transient(result.error().code));
+  const bool final = is_final(fetch, result) || (!result && faults_.is_late(offset));
   if (state == PageState::absent && !final) return fetch_for_fault(offset);
   faults_.settle({offset, kPage});
   if (state == PageState::held) return on_trap(offset);
   if (state == PageState::resident) return;  // landing has woken who waited
-  fail_fault(offset, result.error());
+  // Canceled, and not by close(): the process is exiting, and must not die of its own threads.
+  if (result.error().code != Code::canceled) fail_fault(offset, result.error());
 }
 
 void Region::tell_waiters(const Fetch& fetch, const Result<>& result) {
   for (Waiter* waiter : waiters_) {
     const Range common = intersect(fetch.range, waiter->missing);
     if (common.empty() || fill_.first_absent(common).empty()) continue;
-    if (!result && (fetch.urgency <= Urgency::require || !is_transient(result.error().code)))
+    if (is_final(fetch, result)) {
       waiter->result = result;
-    else
+    } else {
       waiter->again.push_back(common);
+      if (!result) waiter->cause = result.error();
+    }
   }
 }
 
@@ -282,9 +309,9 @@ void Region::request_pages(Range pages) {
   for (uint64_t at = pages.offset; at < pages.end();) {
     const Fill::Page page = fill_.page(at);
     if (page.state == PageState::absent) {
-      at = std::max(fetcher_.demand(range_between(at, pages.end())).end(), at + kPage);
+      at = std::max(fetcher_.require(range_between(at, pages.end())).end(), at + kPage);
     } else if (page.state == PageState::filling) {
-      overtake(at, page.owned);
+      overtake(at, page);
       at = std::max(page.owned.end(), at + kPage);
     } else {
       at += kPage;
@@ -329,8 +356,11 @@ loop::Task<Result<>> Region::require(Range pages) {
     if (waiter.wakeup) waiter.wakeup->set();
   });
   Result<bool> here = arrived(waiter);
+  uint64_t lacking = UINT64_MAX;
   while (here && !*here && !expired) {
-    if (options_.deadline > loop::Clock::duration::zero()) timer.start(options_.deadline);
+    const bool progress = waiter.missing.length < std::exchange(lacking, waiter.missing.length);
+    if (progress && options_.deadline > loop::Clock::duration::zero())
+      timer.start(options_.deadline);
     loop::Event wakeup;
     waiter.wakeup = &wakeup;
     co_await wakeup;
@@ -341,13 +371,11 @@ loop::Task<Result<>> Region::require(Range pages) {
   waiting_ = waiters_.size();
   if (!(here && *here) && pages.length > kSmallCall) forget_required();
   if (!here) co_return fail(std::move(here.error()));
-  if (!*here) co_return fail(Code::timed_out, "nothing arrived within the deadline");
+  if (!*here)
+    co_return fail(Code::timed_out, waiter.cause.code == Code::ok
+                                        ? "nothing arrived within the deadline"
+                                        : waiter.cause.message);
   co_return Result<>();
-}
-
-// Some must stay free, or a page fault elsewhere could not be answered.
-uint64_t Region::most_pinned() const {
-  return memory_->on_demand() ? limit_ - limit_ / 8 : UINT64_MAX;
 }
 
 // A call has failed; the rest of what it asked for must not keep the others waiting.
@@ -359,11 +387,15 @@ void Region::forget_required() {
 }
 
 Result<> Region::add_pin(Range pages, bool passing) {
-  if (pins_.bytes_with(pages) > most_pinned())
+  const bool fits = pins_.bytes_with(pages) <= evictor_.most_pinned() &&
+                    (passing || evictor_.can_pin(user_pins_.bytes_with(pages)));
+  if (memory_->on_demand() && !fits)
     return fail(Code::no_memory, std::to_string(pages.length) + " bytes exceed what is left of " +
-                                     std::to_string(most_pinned()) +
+                                     std::to_string(evictor_.most_pinned()) +
                                      " bytes, seven eighths of the budget");
   pins_.add(pages);
+  if (!passing) user_pins_.add(pages);
+  evictor_.set_pinned(user_pins_.bytes());
   passing_ += passing;
   return {};
 }
@@ -371,9 +403,10 @@ Result<> Region::add_pin(Range pages, bool passing) {
 // As add_pin. As long as it is for calls that let go by themselves that there is no room, waits for
 // its turn.
 loop::Task<Result<>> Region::add_pin_in_turn(Range pages, bool passing) {
-  if (turns_.empty() || pages.length > most_pinned()) {
+  const bool hopeless = pages.length > evictor_.most_pinned();
+  if (turns_.empty() || hopeless) {
     Result<> added = add_pin(pages, passing);
-    if (added || passing_ == 0 || pages.length > most_pinned()) co_return added;
+    if (added || passing_ == 0 || hopeless) co_return added;
   }
   const auto self = turns_.insert(turns_.end(), nullptr);
   bool expired = false;
@@ -411,11 +444,14 @@ loop::Task<Result<>> Region::pin_pages(Range pages, bool passing) {
   co_return result;
 }
 
-void Region::let_go(Range pages, bool passing) {
+bool Region::let_go(Range pages, bool passing) {
+  if (!passing && !user_pins_.remove(pages)) return false;
   passing_ -= passing;
   pins_.remove(pages);
+  evictor_.set_pinned(user_pins_.bytes());
   fetcher_.pump();  // somebody may have waited for the room
   give_turn();
+  return true;
 }
 
 loop::Task<Result<>> Region::pin(Range range) {
@@ -425,8 +461,7 @@ loop::Task<Result<>> Region::pin(Range range) {
 }
 
 Result<> Region::unpin(Range range) {
-  if (!pins_.contains(pages_of(range))) return fail(Code::invalid, "this range is not pinned");
-  let_go(pages_of(range), false);
+  if (!let_go(pages_of(range), false)) return fail(Code::invalid, "this range is not pinned");
   return {};
 }
 
@@ -465,18 +500,28 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
 
 void Region::prefetch(std::span<const Range> ranges) {
   for (Range range : ranges)
-    if (!range.empty()) fetcher_.enqueue(page_aligned(range), Urgency::pull);
+    if (!range.empty()) fetcher_.enqueue(page_aligned(range), Urgency::prefetch);
 }
 
-void Region::evict(Range range) {
-  if (memory_->on_demand() && !range.empty()) evictor_.evict_range(page_aligned(range));
+loop::Task<Result<>> Region::evict(Range range) {
+  loop::Gate::Pass pass(operations_);
+  if (!memory_->on_demand()) co_return Result<>();
+  range = pages_of(range);
+  while (!range.empty() && !closing_) {
+    const Range step{range.offset, std::min(range.length, kEvictStep)};
+    evictor_.evict_range(step);
+    range = range_between(step.end(), range.end());
+    auto others = loop::sleep_until(environment_.loop, loop::Clock::now(), {});
+    if (!range.empty()) (void)co_await others;
+  }
+  co_return Result<>();
 }
 
 loop::Task<Result<>> Region::wait() {
   loop::Gate::Pass pass(operations_);
   Waiter waiter;
   const auto self = waiters_.insert(waiters_.end(), &waiter);
-  while (!fetcher_.is_idle() && !closing_) {
+  while (fetcher_.has_background() && !closing_) {
     loop::Event wakeup;
     waiter.wakeup = &wakeup;
     co_await wakeup;

@@ -79,8 +79,8 @@ class Region {
   // Copies out. The buffer must live until the task ends.
   loop::Task<Result<>> read(uint64_t offset, std::span<std::byte> out);
   void prefetch(std::span<const Range> ranges);
-  void evict(Range range);
-  // Until nothing is fetched in the background; the first error of that since the last wait.
+  loop::Task<Result<>> evict(Range range);
+  // Until no prefetch and no pull is left; the first error of one since the last wait.
   loop::Task<Result<>> wait();
 
   RegionStats stats() const;
@@ -95,6 +95,7 @@ class Region {
   struct Waiter {
     Range missing;  // what is not known to be here
     std::vector<Range> again;  // to be asked for once more
+    Error cause{Code::ok, ""};   // why it had to be
     loop::Event* wakeup = nullptr;
     Result<> result;
   };
@@ -108,10 +109,11 @@ class Region {
   void on_trap(uint64_t offset);
   void fetch_for_fault(uint64_t offset);
   void read_ahead(const Readahead::Plan& plan);
-  void overtake(uint64_t offset, Range owned);
+  void overtake(uint64_t offset, const Fill::Page& page);
   void on_expired(uint64_t offset);
   void fail_fault(uint64_t offset, const Error& error);
   void on_fetched(const Fetch& fetch, const Result<>& result);
+  static bool is_final(const Fetch& fetch, const Result<>& result);
   void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
   void tell_waiters(const Fetch& fetch, const Result<>& result);
   void on_landed();
@@ -121,13 +123,12 @@ class Region {
   void request_pages(Range pages);
   Result<bool> arrived(Waiter& waiter);
   void forget_required();
-  uint64_t most_pinned() const;
   // `passing`: for a call that lets go by itself.
   Result<> add_pin(Range pages, bool passing);
   loop::Task<Result<>> add_pin_in_turn(Range pages, bool passing);
   void give_turn();
   loop::Task<Result<>> pin_pages(Range pages, bool passing);
-  void let_go(Range pages, bool passing);
+  bool let_go(Range pages, bool passing);  // false: they aren't pinned
 
   Environment environment_;
   std::unique_ptr<resource::Resource> resource_;
@@ -136,7 +137,8 @@ class Region {
   const uint64_t size_;
   const uint64_t limit_;    // of what may be resident
   const uint64_t granule_;  // what a lone fault fetches
-  Pins pins_;
+  Pins pins_;       // of callers and of operations under way
+  Pins user_pins_;  // the callers' lasting ones, which alone they can take back
   Fill fill_;
   Evictor evictor_;
   Readahead readahead_;

@@ -4,18 +4,32 @@
 
 namespace r3map::region {
 
+namespace {
+
+// Not worth another request.
+constexpr std::chrono::milliseconds kAsGoodAs{100};
+
+}  // namespace
+
 WaitingFaults::WaitingFaults(loop::Loop& loop, loop::Clock::duration patience,
                              std::function<void(uint64_t)> expired)
     : patience_(patience), expired_(std::move(expired)), timer_(loop, [this] { on_timer(); }) {}
 
-void WaitingFaults::add(uint64_t offset) {
-  deadlines_.try_emplace(offset, loop::deadline_after(patience_));
+void WaitingFaults::add(uint64_t offset) { add_for(offset, patience_); }
+
+void WaitingFaults::add_for(uint64_t offset, loop::Clock::duration patience) {
+  deadlines_.try_emplace(offset, loop::deadline_after(patience));
   // Left armed when its fault is settled: that is cheaper than a new timer for each fault.
-  if (!armed_ && patience_ > loop::Clock::duration::zero()) arm();
+  if (!armed_ && patience > loop::Clock::duration::zero()) arm();
 }
 
 void WaitingFaults::settle(Range range) {
   deadlines_.erase(deadlines_.lower_bound(range.offset), deadlines_.lower_bound(range.end()));
+}
+
+bool WaitingFaults::is_late(uint64_t offset) const {
+  const auto found = deadlines_.find(offset);
+  return found != deadlines_.end() && found->second <= loop::Clock::now() + kAsGoodAs;
 }
 
 std::vector<uint64_t> WaitingFaults::in(Range range) const {

@@ -18,7 +18,9 @@ class WaitingFaults {
                 std::function<void(uint64_t offset)> expired);
 
   void add(uint64_t offset);  // keeps the first deadline of a page
+  void add_for(uint64_t offset, loop::Clock::duration patience);
   void settle(Range range);   // nobody waits there any more
+  bool is_late(uint64_t offset) const;  // its deadline has come, or as good as
   std::vector<uint64_t> in(Range range) const;
 
  private:

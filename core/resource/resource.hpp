@@ -22,6 +22,7 @@ enum class Urgency : uint8_t {
   demand,     // a thread in a page fault
   require,    // a caller of read, populate, pin
   readahead,  // nobody yet
+  prefetch,   // nobody yet, but somebody said they will
   pull,       // nobody, perhaps ever
 };
 
@@ -85,7 +86,7 @@ class Resource {
 
   // For stores whose version changes as a whole (an S3 object): replaces the `dirty` ranges by what
   // `source` holds there, provided that the store still has `base_version`, and answers the new
-  // version. A retry with the same `token` after a lost answer recognises its own success.
+  // version, which info() tells and later reads are held to from then on. A retry with the same `token` after a lost answer recognises its own success.
   virtual loop::Task<Result<std::string>> commit(std::span<const Range> dirty, Resource& source,
                                                  std::string base_version, std::string token,
                                                  Request request);

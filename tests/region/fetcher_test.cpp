@@ -58,6 +58,7 @@ class FetcherTest : public test::LoopTest {
     co_await idle;
     co_return 0;
   }
+  bool is_idle() { return fetcher_->queued() == 0 && !fetcher_->has_running(); }
   void block(Range range = {0, UINT64_MAX}) { control_->add({.where = range, .block = true}); }
   std::vector<Range> seen() {
     settle();
@@ -125,7 +126,7 @@ TEST_F(FetcherTest, RequireGoesBeforeReadaheadAndReadaheadBeforePull) {
     fetcher_->enqueue({pages(20), pages(4)}, Urgency::readahead);
     fetcher_->enqueue({pages(30), pages(4)}, Urgency::require);
     fetcher_->enqueue({pages(40), pages(4)}, Urgency::require);
-    EXPECT_FALSE(fetcher_->is_idle());
+    EXPECT_FALSE(is_idle());
   });
   EXPECT_EQ(seen(), (std::vector<Range>{{0, pages(4)}}));
   control_->unblock();
@@ -135,7 +136,7 @@ TEST_F(FetcherTest, RequireGoesBeforeReadaheadAndReadaheadBeforePull) {
                                         {pages(40), pages(4)},
                                         {pages(20), pages(4)},
                                         {pages(10), pages(4)}}));
-  on_loop([&] { EXPECT_TRUE(fetcher_->is_idle()); });
+  on_loop([&] { EXPECT_TRUE(is_idle()); });
 }
 
 TEST_F(FetcherTest, ALargeRangeGoesInRequestsAndASmallerNumberAtATime) {
@@ -184,7 +185,7 @@ TEST_F(FetcherTest, PullEvictsNothingAndIsForgottenWhenThereIsNoRoom) {
   idle();
   on_loop([&] {
     fetcher_->enqueue({pages(100), pages(16)}, Urgency::pull);
-    EXPECT_TRUE(fetcher_->is_idle());
+    EXPECT_TRUE(is_idle());
   });
   EXPECT_TRUE(fill_.is_resident({0, pages(16)}));
 }
@@ -197,6 +198,33 @@ TEST_F(FetcherTest, ReadaheadEvicts) {
   idle();
   EXPECT_TRUE(fill_.is_resident({pages(100), pages(16)}));
   EXPECT_LE(evictor_->used(), pages(20));
+}
+
+TEST_F(FetcherTest, APrefetchEvicts) {
+  start(kRoomy, pages(20));
+  on_loop([&] { fetcher_->demand({0, pages(16)}); });
+  idle();
+  on_loop([&] {
+    fetcher_->enqueue({pages(100), pages(16)}, Urgency::prefetch);
+    EXPECT_TRUE(fetcher_->has_background());
+  });
+  idle();
+  EXPECT_TRUE(fill_.is_resident({pages(100), pages(16)}));
+  on_loop([&] { EXPECT_FALSE(fetcher_->has_background()); });
+}
+
+TEST_F(FetcherTest, ACallStaysWithinTheBudget) {
+  start(kRoomy, pages(16));
+  on_loop([&] {
+    fetcher_->demand({0, pages(16)});
+    pins_.add({0, pages(16)});
+  });
+  idle();
+  on_loop([&] {
+    fetcher_->require({pages(50), pages(8)});
+    EXPECT_FALSE(fetcher_->has_running());
+    EXPECT_EQ(evictor_->used(), pages(16));
+  });
 }
 
 TEST_F(FetcherTest, WithEverythingPinnedADemandStillGetsOnePage) {
@@ -239,7 +267,7 @@ TEST_F(FetcherTest, WhatIsRequiredIsGivenUpWhenNoRoomCanCome) {
   idle();
   on_loop([&] {
     fetcher_->enqueue({pages(100), pages(4)}, Urgency::require);
-    EXPECT_TRUE(fetcher_->is_idle());
+    EXPECT_TRUE(is_idle());
   });
 }
 
@@ -368,6 +396,8 @@ TEST_F(FetcherTest, TheQueueIsBounded) {
     for (size_t i = 0; i < limits::kQueuedRanges + 10; ++i)
       fetcher_->enqueue({pages(1), pages(1)}, Urgency::pull);
     EXPECT_EQ(fetcher_->queued(), limits::kQueuedRanges);
+    fetcher_->enqueue({pages(2), pages(1)}, Urgency::require);
+    EXPECT_EQ(fetcher_->queued(), limits::kQueuedRanges + 1) << "somebody waits for this";
   });
 }
 

@@ -28,9 +28,7 @@ TEST(Pins, EachPinNeedsItsOwnUnpin) {
   pins.add(range);
   EXPECT_TRUE(pins.remove(range));
   EXPECT_EQ(pins.bytes(), pages(1));
-  EXPECT_TRUE(pins.contains(range));
   EXPECT_TRUE(pins.remove(range));
-  EXPECT_FALSE(pins.contains(range));
   EXPECT_EQ(pins.bytes(), 0u);
   EXPECT_FALSE(pins.remove(range));
 }
@@ -38,7 +36,6 @@ TEST(Pins, EachPinNeedsItsOwnUnpin) {
 TEST(Pins, APartOfAPinIsNotAPin) {
   Pins pins;
   pins.add({0, pages(4)});
-  EXPECT_FALSE(pins.contains({0, pages(2)}));
   EXPECT_FALSE(pins.remove({0, pages(2)}));
   EXPECT_FALSE(pins.remove({0, pages(5)}));
   EXPECT_FALSE(pins.remove({pages(1), pages(3)}));
@@ -49,7 +46,6 @@ TEST(Pins, AnEmptyRangeIsAlwaysPinned) {
   Pins pins;
   pins.add({pages(3), 0});
   EXPECT_EQ(pins.bytes(), 0u);
-  EXPECT_TRUE(pins.contains({pages(3), 0}));
   EXPECT_TRUE(pins.remove({pages(3), 0}));
   EXPECT_TRUE(pins.remove({pages(9), 0}));
   EXPECT_TRUE(pins.pinned({pages(3), 0}).empty());

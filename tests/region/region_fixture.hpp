@@ -86,10 +86,7 @@ class TestRegion {
     });
   }
   void evict(Range range) {
-    at_once<int>([&] {
-      region_->evict(range);
-      return 0;
-    });
+    EXPECT_TRUE(loop_.wait<void>([&] { return region_->evict(range); }));
   }
   region::RegionStats stats() {
     return at_once<region::RegionStats>([&] { return region_->stats(); });

@@ -530,11 +530,12 @@ TEST_F(RegionTest, ManyThreadsOnOnePageAreOneRequest) {
 // ---- what overtakes what ------------------------------------------------------------------------
 
 TEST_F(RegionTest, ADemandFaultOvertakesARequestThatIsFarBehind) {
-  control_->add({.urgency = Urgency::pull, .bytes_before = 100'000, .block = true});
+  control_->add({.urgency = Urgency::prefetch, .bytes_before = 100'000, .block = true});
   const auto region = open({.size = 16 * kMiB, .preferred_request = 16 * kMiB});
   region->prefetch({{0, 16 * kMiB}});
   ASSERT_TRUE(someone_is_blocked());
   EXPECT_TRUE(region->touched(8 * kMiB + 5));
+  EXPECT_TRUE(region->touched(8 * kMiB + 64 * kPage)) << "and again, next to what overtook";
   EXPECT_EQ(region->populate({12 * kMiB, 100}), Code::ok);
   std::vector<std::byte> bytes(100);
   EXPECT_EQ(region->read(14 * kMiB, bytes), Code::ok);
@@ -623,6 +624,58 @@ TEST_F(RegionTest, WithTheCommonBudgetPinnedByAnotherAFaultIsAnswered) {
   EXPECT_TRUE(second->matches({0, 8 * kMiB}));
   EXPECT_EQ(second->populate({0, 4 * kMiB}), Code::ok);
   EXPECT_LE(first->stats().resident + second->stats().resident, 256 * kMiB);
+}
+
+TEST_F(RegionTest, LastingPinsOfAllRegionsLeaveSomeOfTheCommonBudget) {
+  const auto first = open({.size = 512 * kMiB}), second = open({.size = 512 * kMiB});
+  EXPECT_EQ(first->pin({0, 200 * kMiB}), Code::ok);
+  EXPECT_EQ(second->pin({0, 30 * kMiB}), Code::no_memory);
+  EXPECT_EQ(second->pin({0, 20 * kMiB}), Code::ok);
+  EXPECT_EQ(first->unpin({0, 200 * kMiB}), Code::ok);
+  EXPECT_EQ(second->pin({0, 30 * kMiB}), Code::ok);
+}
+
+TEST_F(RegionTest, APrefetchWorksWhenTheBudgetIsFull) {
+  const auto region = open({.size = 64 * kMiB}, {.budget = 4 * kMiB, .pull = Pull::none});
+  EXPECT_EQ(region->populate({0, 3 * kMiB}), Code::ok);
+  EXPECT_TRUE(region->matches({16 * kMiB, 4 * kMiB}));
+  region->prefetch({{40 * kMiB, kMiB}});
+  EXPECT_EQ(region->wait(), Code::ok);
+  const uint64_t faults = region->stats().faults;
+  EXPECT_TRUE(region->matches({40 * kMiB, kMiB}));
+  EXPECT_EQ(region->stats().faults, faults);
+}
+
+TEST_F(RegionTest, AnUnpinTakesBackOnlyWhatWasPinned) {
+  control_->add({.where = {kMiB, kPage}, .block = true});
+  const auto region = open({.size = 4 * kMiB});
+  std::vector<std::byte> bytes(kPage);
+  auto reading = std::async(std::launch::async, [&] { return region->read(kMiB, bytes); });
+  ASSERT_TRUE(someone_is_blocked());
+  EXPECT_EQ(region->unpin({kMiB, kPage}), Code::invalid) << "this pin is the read's";
+  control_->unblock();
+  EXPECT_EQ(get(reading), Code::ok);
+}
+
+TEST_F(RegionTest, AWaitIsNotForOtherPeoplesReading) {
+  control_->add({.where = {32 * kMiB, kMiB}, .block = true});
+  const auto region = open({.size = 64 * kMiB});
+  auto fault = region->touch_async(32 * kMiB);
+  ASSERT_TRUE(someone_is_blocked());
+  region->prefetch({{0, kMiB}});
+  EXPECT_EQ(region->wait(), Code::ok);
+  control_->unblock();
+  EXPECT_TRUE(get(fault));
+}
+
+// Its memory is given back on another thread, while its neighbour looks for something to evict.
+TEST_F(RegionTest, ARegionThatClosesIsNotEvictedFrom) {
+  auto large = open({.size = 240 * kMiB});
+  EXPECT_TRUE(large->matches({0, 240 * kMiB}));
+  const auto small = open({.size = 64 * kMiB});
+  std::thread closing([&] { large.reset(); });
+  EXPECT_TRUE(small->matches({0, 64 * kMiB}));
+  closing.join();
 }
 
 TEST_F(RegionTest, MoreThanTheBudgetCanNotBePopulatedOrPinned) {
