@@ -240,7 +240,7 @@ R3MAP_API int r3map_region_read_async(r3map_region *region, void *buffer, uint64
                                       uint64_t offset, r3map_queue *queue, uint64_t tag);
 
 /** Makes a range resident now; later it may be evicted again. Tries failed pages again.
- * @return 0, R3MAP_ENOMEM (more than the budget), R3MAP_ERANGE, … Since 0.1. */
+ * @return 0, R3MAP_ENOMEM (more than seven eighths of the budget), R3MAP_ERANGE, … Since 0.1. */
 R3MAP_API int r3map_region_populate(r3map_region *region, uint64_t offset, uint64_t length);
 R3MAP_API int r3map_region_populate_async(r3map_region *region, uint64_t offset, uint64_t length,
                                           r3map_queue *queue, uint64_t tag);
@@ -254,8 +254,9 @@ R3MAP_API int r3map_region_pin_async(r3map_region *region, uint64_t offset, uint
 /** @return 0, or R3MAP_EINVAL for a range that is not pinned. Since 0.1. */
 R3MAP_API int r3map_region_unpin(r3map_region *region, uint64_t offset, uint64_t length);
 
-/** Starts to fetch many ranges, all in flight at once within limits, and returns. Failures are
- * left for a later touch to meet. @return 0, R3MAP_ERANGE, R3MAP_EINVAL (more than 1,048,576
+/** Starts to fetch many ranges, all in flight at once within limits, and returns; what was fetched
+ * longest ago makes room for them. Failures are left for a later touch to meet, and for
+ * r3map_region_wait. @return 0, R3MAP_ERANGE, R3MAP_EINVAL (more than 1,048,576
  * ranges). Ownership: copied. Since 0.1. */
 R3MAP_API int r3map_region_prefetch(r3map_region *region, const r3map_range *ranges, size_t count);
 
@@ -263,7 +264,8 @@ R3MAP_API int r3map_region_prefetch(r3map_region *region, const r3map_range *ran
  * @return 0 or R3MAP_ERANGE. Since 0.1. */
 R3MAP_API int r3map_region_evict(r3map_region *region, uint64_t offset, uint64_t length);
 
-/** Waits until all fetches in the background (prefetch, priority, pull) have ended.
+/** Waits until all fetches in the background (prefetch, priority, pull) have ended; readahead is not
+ * one. Each has the region's deadline.
  * @return 0, or the error with which one of them failed since the last wait. Since 0.1. */
 R3MAP_API int r3map_region_wait(r3map_region *region);
 R3MAP_API int r3map_region_wait_async(r3map_region *region, r3map_queue *queue, uint64_t tag);
