@@ -40,8 +40,8 @@ std::string host_of(std::string_view url) {
 }
 
 // Where the distributions keep their trusted authorities: a libcurl that was built elsewhere
-// looks for its builder's place only. Empty: leave it to libcurl.
-std::string system_ca_bundle() {
+// looks for its builder's place only. Empty: there is none.
+std::string find_ca_bundle() {
   if (const char* file = std::getenv("SSL_CERT_FILE"); file && *file) return file;
   static constexpr std::array<const char*, 5> kPlaces = {
       "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Alpine
@@ -146,7 +146,7 @@ struct Client::Impl {
   loop::Loop& loop;
   CURLM* multi = nullptr;
   loop::Timer timer;
-  std::string ca_bundle = system_ca_bundle();
+  std::string ca_bundle, ca_folder;  // the system's; empty: none
   std::unordered_map<curl_socket_t, std::unique_ptr<loop::FdWatch>> watches;
   // Open sockets; what they connect is known from their first request on.
   std::unordered_map<curl_socket_t, std::optional<Connection>> sockets;
@@ -160,6 +160,7 @@ struct Client::Impl {
   bool closed = false;
 
   Result<> init();
+  Result<> find_authorities();
   void release();
 
   void enqueue(Transfer& transfer);
@@ -305,6 +306,22 @@ Result<> Client::Impl::init() {
   curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
   curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(limits::kConnections));
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, static_cast<long>(limits::kConnections));
+  return find_authorities();
+}
+
+// Handles are used again, so each request sets what it trusts; libcurl's own places, which setting
+// nothing would leave, are asked for here.
+Result<> Client::Impl::find_authorities() {
+  CURL* easy = new_handle();
+  if (!easy) return fail(Code::no_memory, "libcurl");
+  idle_handles.push_back(easy);
+  const char* file = nullptr;
+  const char* folder = nullptr;
+  curl_easy_getinfo(easy, CURLINFO_CAINFO, &file);
+  curl_easy_getinfo(easy, CURLINFO_CAPATH, &folder);
+  ca_bundle = find_ca_bundle();
+  if (ca_bundle.empty() && file) ca_bundle = file;
+  if (folder) ca_folder = folder;
   return {};
 }
 
@@ -316,9 +333,10 @@ void Client::Impl::release() {
 void Client::shutdown() {
   Impl& impl = *impl_;
   impl.closed = true;
-  std::vector<Transfer*> all(impl.active.begin(), impl.active.end());  // end() takes them off
+  std::vector<Transfer*> all;  // end() takes them off; those that wait first, lest they start
   for (const std::list<Transfer*>& queue : impl.queues)
     all.insert(all.end(), queue.begin(), queue.end());
+  all.insert(all.end(), impl.active.begin(), impl.active.end());
   for (Transfer* transfer : all)
     impl.end(*transfer, fail(Code::canceled, transfer->host + ": closed"));
 }
@@ -490,9 +508,11 @@ Result<> Client::Impl::prepare(Transfer& transfer) {
     if (!longer) return out_of_memory();
     transfer.headers = longer;
   }
-  const std::string& bundle =
-      transfer.request.ca_bundle.empty() ? ca_bundle : transfer.request.ca_bundle;
+  // A bundle of the request's own replaces all of the system's.
+  const bool own = !transfer.request.ca_bundle.empty();
+  const std::string& bundle = own ? transfer.request.ca_bundle : ca_bundle;
   curl_easy_setopt(easy, CURLOPT_CAINFO, bundle.empty() ? nullptr : bundle.c_str());
+  curl_easy_setopt(easy, CURLOPT_CAPATH, own || ca_folder.empty() ? nullptr : ca_folder.c_str());
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, transfer.request.verify ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, transfer.request.verify ? 2L : 0L);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers);
