@@ -335,10 +335,13 @@ class Nginx(Server):
                 access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
                 default_type application/octet-stream;
                 {temporary}
-                server {{ listen {self.address}; root {self.root}; }}
+                {self.listeners()}
             }}""")
         return [self.executable, "-e", "stderr", "-p", self.folder, "-c",
                 self.folder / "nginx.conf"]
+
+    def listeners(self):
+        return f"server {{ listen {self.address}; root {self.root}; }}"
 
     def put(self, name, data):
         """Gives the URL."""

@@ -1,0 +1,176 @@
+"""TLS with an authority of our own: who is trusted, who is not, and what the refusal says."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import servers
+
+if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
+    import r3map
+else:
+    r3map = pytest.importorskip("r3map")
+
+DATA = servers.content(0, 300_000)
+
+
+class Authority:
+    """Signs certificates; `path` is what a client has to trust."""
+
+    def __init__(self, folder):
+        self.folder, self.path = folder, folder / "authority.pem"
+        folder.mkdir()
+        (folder / "index").touch()
+        (folder / "config").write_text(f"""
+            [req]
+            distinguished_name = name
+            [name]
+            [authority]
+            basicConstraints = critical, CA:true
+            [ca]
+            default_ca = us
+            [us]
+            database = {folder}/index
+            new_certs_dir = {folder}
+            certificate = {self.path}
+            private_key = {folder}/authority.key
+            default_md = sha256
+            rand_serial = yes
+            unique_subject = no
+            policy = any
+            copy_extensions = copy
+            [any]
+            commonName = supplied
+            """)
+        self.make_key("authority")
+        self.openssl("req", "-x509", "-key", "authority.key", "-subj", "/CN=r3map test authority",
+                     "-extensions", "authority", "-days", "2", "-out", self.path)
+
+    def openssl(self, command, *arguments):
+        config = [] if command == "genpkey" else ["-config", self.folder / "config"]
+        subprocess.run(["openssl", command, *config, *arguments], cwd=self.folder, check=True,
+                       capture_output=True, timeout=60)
+
+    def make_key(self, name):
+        self.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
+                     "-out", f"{name}.key")
+
+    def sign(self, name, subject, end):
+        """Makes `name`.pem and `name`.key for "DNS:…" or "IP:…"; `end` as in 20300101000000Z."""
+        self.make_key(name)
+        self.openssl("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}",
+                     "-addext", f"subjectAltName={subject}", "-out", f"{name}.csr")
+        self.openssl("ca", "-batch", "-notext", "-in", f"{name}.csr", "-out", f"{name}.pem",
+                     "-startdate", "20200101000000Z", "-enddate", end)
+
+
+class TlsNginx(servers.Nginx):
+    """One listener for each certificate, and one without TLS."""
+
+    KINDS = ("good", "misnamed", "expired", "plain")
+    port_count = len(KINDS)
+
+    def listeners(self):
+        self.authority = Authority(self.folder / "authority")
+        self.authority.sign("good", "IP:127.0.0.1", "21000101000000Z")
+        self.authority.sign("misnamed", "DNS:elsewhere.example", "21000101000000Z")
+        self.authority.sign("expired", "IP:127.0.0.1", "20200102000000Z")
+        return "".join(
+            f"""server {{ listen {self.address_of(kind)} {"" if kind == "plain" else "ssl"};
+                root {self.root}; {"" if kind == "plain" else self.certificate(kind)} }}"""
+            for kind in self.KINDS)
+
+    def certificate(self, kind):
+        folder = self.authority.folder
+        return f"ssl_certificate {folder}/{kind}.pem; ssl_certificate_key {folder}/{kind}.key;"
+
+    def address_of(self, kind):
+        return f"127.0.0.1:{self.ports[self.KINDS.index(kind)]}"
+
+    @property
+    def trust(self):
+        return {"ca_bundle": str(self.authority.path)}
+
+
+@pytest.fixture(scope="module")
+def tls():
+    if not shutil.which("openssl"):
+        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
+            pytest.fail("openssl is missing: apt install openssl", pytrace=False)
+        pytest.skip("openssl is missing: apt install openssl")
+    try:
+        server = TlsNginx()
+    except servers.MissingPrerequisite as missing:
+        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+    with server:
+        (server.root / "bucket").mkdir()
+        server.put("bucket/object", DATA)
+        yield server
+
+
+def url(tls, kind, scheme="https"):
+    return f"{scheme}://{tls.address_of(kind)}/bucket/object"
+
+
+def test_a_trusted_authority(tls):
+    with r3map.open(url(tls, "good"), storage_options=tls.trust) as region:
+        assert region.read() == DATA
+
+
+def test_s3(tls):
+    options = {"endpoint_url": f"https://{tls.address_of('good')}", "anon": True}
+    with r3map.open("s3://bucket/object", storage_options=options | tls.trust) as region:
+        assert region.read() == DATA
+    with pytest.raises(r3map.AccessError, match="certificate"):
+        r3map.open("s3://bucket/object", storage_options=options)
+
+
+def test_the_environment_names_the_system_s_bundle(tls):
+    code = f"import r3map; print(len(r3map.open({url(tls, 'good')!r}).read()))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90,
+                            check=False, env=os.environ | {"SSL_CERT_FILE": tls.trust["ca_bundle"]})
+    assert result.stdout.strip() == str(len(DATA)), result.stderr
+
+
+@pytest.mark.parametrize("kind, trusted, message", [
+    ("good", False, "certificate"),
+    ("misnamed", True, "certificate.*host name"),
+    ("expired", True, "certificate.*expired"),
+])
+def test_refusals(tls, kind, trusted, message):
+    options = tls.trust if trusted else {}
+    for call in (r3map.open, r3map.info):
+        with pytest.raises(r3map.AccessError, match=message):
+            call(url(tls, kind), storage_options=options)
+
+
+def test_a_bundle_replaces_the_system_s(tls, tmp_path):
+    other = Authority(tmp_path / "other")
+    with pytest.raises(r3map.AccessError, match="certificate"):
+        r3map.open(url(tls, "good"), storage_options={"ca_bundle": str(other.path)})
+
+
+@pytest.mark.parametrize("kind", ["good", "misnamed", "expired"])
+def test_verify_false(tls, kind):
+    with r3map.open(url(tls, kind), storage_options={"verify": False}) as region:
+        assert region.read() == DATA
+
+
+def test_one_trust_is_not_lent_to_the_next(tls):
+    """Neither connections nor handles carry over what another open trusted."""
+    for options in (tls.trust, {"verify": False}, tls.trust):
+        assert r3map.open(url(tls, "good"), storage_options=options)[:100] == DATA[:100]
+        with pytest.raises(r3map.AccessError, match="certificate"):
+            r3map.open(url(tls, "good"))
+
+
+def test_the_wrong_protocol(tls):
+    with pytest.raises(r3map.NetworkError, match="TLS"):
+        r3map.open(url(tls, "plain"), storage_options=tls.trust)
+    with pytest.raises(r3map.InvalidError, match="400"):  # nginx says so, in HTTP
+        r3map.open(url(tls, "good", scheme="http"))
