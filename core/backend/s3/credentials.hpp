@@ -14,6 +14,9 @@ namespace r3map::backend::s3 {
 
 // The value of a variable; empty if it is not set.
 using Environment = std::function<std::string(const char* name)>;
+// Read at each open, since hosts set it after they have loaded us; on the loop's thread, as libcurl
+// (proxies), the resolver and OpenSSL read theirs. Before glibc 2.41 a host that calls setenv() in
+// another thread meanwhile races with all of them: a copy of our few names alone would not end that.
 std::string process_environment(const char* name);
 
 // Nothing: anonymous. Code::denied if there are no keys and `anon` was not asked for.
