@@ -323,13 +323,13 @@ TEST_F(ClientTest, DemandFindsAConnection) {
 }
 
 TEST_F(ClientTest, DemandOvertakesWantedOvertakesBulk) {
-  std::stop_source stop_one, stop_all;
+  std::stop_source stop;
   std::deque<Recorder> stalled;
-  for (size_t i = 0; i < limits::kConnections; ++i) {
-    Request endless = request("stall-before-headers/x");
-    endless.stop = (i == 7 ? stop_one : stop_all).get_token();
-    start(endless, stalled.emplace_back());
-  }
+  Request first = request("stall-before-headers/x");
+  first.stop = stop.get_token();
+  start(first, stalled.emplace_back());
+  while (stalled.size() < limits::kConnections)
+    start(request("stall-before-headers/x"), stalled.emplace_back());
   std::vector<std::string> order;
   std::deque<Recorder> queued;
   size_t ended = 0;
@@ -340,11 +340,11 @@ TEST_F(ClientTest, DemandOvertakesWantedOvertakesBulk) {
     Recorder& recorder = queued.emplace_back();
     recorder.on_head = [&, name = name] {
       order.push_back(name);
-      if (++ended == 6) stop_all.request_stop();
+      if (++ended == 6) loop_->post([&] { client_->shutdown(); });
     };
     start(request("ok/size=10/x", priority), recorder);
   }
-  on_loop([&] { stop_one.request_stop(); });  // the one connection that all six share
+  on_loop([&] { stop.request_stop(); });  // the one connection that all six share
   wait_for_all();
   EXPECT_EQ(order, (std::vector<std::string>{"demand 1", "demand 2", "wanted 1", "wanted 2",
                                              "bulk 1", "bulk 2"}));
