@@ -2,6 +2,7 @@
 // message of a failure for r3map_last_error_message().
 #pragma once
 
+#include <exception>
 #include <new>
 #include <string>
 
@@ -10,14 +11,30 @@
 
 namespace r3map::capi {
 
-inline std::string& last_error_message() {
-  thread_local std::string message;
-  return message;
+// Handlers of exit() and destructors call, too, when their thread's variables are gone already.
+struct LastError {
+  std::string message;
+  ~LastError() { gone = true; }
+  static inline thread_local bool gone = false;  // itself never destroyed
+};
+
+// Of this thread; null when it is too late for one.
+inline std::string* last_error_message() {
+  if (LastError::gone) return nullptr;
+  thread_local LastError last;
+  return &last.message;
 }
 
-inline int report(const Error& error) {
-  last_error_message() = error.message;
-  return static_cast<int>(error.code);
+inline int report(int code, const char* message) noexcept {
+  try {
+    if (std::string* const last = last_error_message()) *last = message;
+  } catch (...) {  // no memory even for that
+  }
+  return code;
+}
+
+inline int report(const Error& error) noexcept {
+  return report(static_cast<int>(error.code), error.message.c_str());
 }
 
 // "operation url: message"
@@ -39,9 +56,9 @@ int guarded(Work work) noexcept {
       return R3MAP_OK;
     }
   } catch (const std::bad_alloc&) {
-    return R3MAP_ENOMEM;
-  } catch (...) {
-    return R3MAP_EINTERNAL;
+    return report(R3MAP_ENOMEM, "out of memory");
+  } catch (const std::exception& error) {
+    return report(R3MAP_EINTERNAL, error.what());
   }
 }
 

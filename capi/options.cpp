@@ -26,7 +26,10 @@ int change(r3map_options* options, Change apply) {
 
 }  // namespace
 
-const char* r3map_last_error_message(void) { return last_error_message().c_str(); }
+const char* r3map_last_error_message(void) {
+  const std::string* const message = last_error_message();
+  return message ? message->c_str() : "";
+}
 
 const char* r3map_error_name(int code) {
   switch (code) {
