@@ -22,26 +22,22 @@ std::mutex mutex;          // also held over fork(), so that no child inherits i
 Engine* current = nullptr;  // under mutex; this process's own
 std::atomic<uint64_t> generation = 0;
 
-void register_fork_handlers() {
-  pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); },
-                 [] {
-                   // Its threads did not come along; what it owns is left alone.
-                   current = nullptr;
-                   ++generation;
-                   mutex.unlock();
-                 });
-}
+// When the library is loaded and not at the first call: a fork in the middle of that would leave the
+// child with something half done for ever.
+[[maybe_unused]] const int registered =
+    pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); },
+                   [] {
+                     // Its threads did not come along; what it owns is left alone.
+                     current = nullptr;
+                     ++generation;
+                     mutex.unlock();
+                   });
 
 }  // namespace
 
-uint64_t Engine::fork_generation() {
-  static const bool once = (register_fork_handlers(), true);
-  (void)once;
-  return generation;
-}
+uint64_t Engine::fork_generation() { return generation; }
 
 Result<Engine*> Engine::get() {
-  (void)fork_generation();
   std::lock_guard lock(mutex);
   if (current) return current;
   Result<std::unique_ptr<loop::Loop>> loop = loop::Loop::start("r3map-loop");

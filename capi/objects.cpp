@@ -19,39 +19,32 @@ struct Tables {
   RegionTable regions;
 };
 
-Tables& tables() {
-  static Tables* const instance = [] {
-    // A child of fork() must not inherit a table that another thread was just changing.
-    pthread_atfork(
-        [] {
-          tables().options.mutex().lock();
-          tables().queues.mutex().lock();
-          tables().resources.mutex().lock();
-          tables().regions.mutex().lock();
-        },
-        [] {
-          tables().regions.mutex().unlock();
-          tables().resources.mutex().unlock();
-          tables().queues.mutex().unlock();
-          tables().options.mutex().unlock();
-        },
-        [] {
-          tables().regions.mutex().unlock();
-          tables().resources.mutex().unlock();
-          tables().queues.mutex().unlock();
-          tables().options.mutex().unlock();
-        });
-    return new Tables;
-  }();
-  return *instance;
+// Made when the library is loaded, as the engine's handlers are registered, and for the same reason.
+Tables* const tables = new Tables;
+
+void unlock_tables() {
+  tables->regions.mutex().unlock();
+  tables->resources.mutex().unlock();
+  tables->queues.mutex().unlock();
+  tables->options.mutex().unlock();
 }
+
+// A child of fork() must not inherit a table that another thread was just changing.
+[[maybe_unused]] const int registered = pthread_atfork(
+    [] {
+      tables->options.mutex().lock();
+      tables->queues.mutex().lock();
+      tables->resources.mutex().lock();
+      tables->regions.mutex().lock();
+    },
+    unlock_tables, unlock_tables);
 
 }  // namespace
 
-OptionsTable& options_table() { return tables().options; }
-QueueTable& queue_table() { return tables().queues; }
-ResourceTable& resource_table() { return tables().resources; }
-RegionTable& region_table() { return tables().regions; }
+OptionsTable& options_table() { return tables->options; }
+QueueTable& queue_table() { return tables->queues; }
+ResourceTable& resource_table() { return tables->resources; }
+RegionTable& region_table() { return tables->regions; }
 
 Result<OptionsObject> options_of(const r3map_options* options) {
   if (!options) return OptionsObject{};
