@@ -1,0 +1,249 @@
+// Handles that are wrong, closed, or being closed by another thread: an error, never a crash.
+
+#include <atomic>
+
+#include "capi/support.hpp"
+
+namespace r3map::test {
+namespace {
+
+// Every function on one would-be handle, with arguments that are fine otherwise.
+std::vector<int> call_region(r3map_region* region, r3map_queue* queue) {
+  uint64_t size;
+  char text[64];
+  std::byte buffer[64];
+  const r3map_range range{0, 64};
+  r3map_stats stats{};
+  stats.struct_size = sizeof stats;
+  return {
+      r3map_region_data(region) ? 1 : R3MAP_EBADF,
+      r3map_region_size(region, &size),
+      r3map_region_version(region, text, sizeof text),
+      r3map_region_read(region, buffer, 64, 0),
+      r3map_region_read_async(region, buffer, 64, 0, queue, 0),
+      r3map_region_populate(region, 0, 64),
+      r3map_region_populate_async(region, 0, 64, queue, 0),
+      r3map_region_pin(region, 0, 64),
+      r3map_region_pin_async(region, 0, 64, queue, 0),
+      r3map_region_unpin(region, 0, 64),
+      r3map_region_prefetch(region, &range, 1),
+      r3map_region_evict(region, 0, 64),
+      r3map_region_wait(region),
+      r3map_region_wait_async(region, queue, 0),
+      r3map_region_stats(region, &stats),
+      r3map_region_error(region, text, sizeof text),
+  };
+}
+
+std::vector<int> call_resource(r3map_resource* resource, r3map_queue* queue) {
+  uint64_t size;
+  char text[64];
+  std::byte buffer[64];
+  return {
+      r3map_resource_size(resource, &size),
+      r3map_resource_version(resource, text, sizeof text),
+      r3map_resource_read(resource, buffer, 64, 0),
+      r3map_resource_read_async(resource, buffer, 64, 0, queue, 0),
+      r3map_resource_write(resource, buffer, 64, 0),
+      r3map_resource_flush(resource),
+  };
+}
+
+std::vector<int> call_options(r3map_options* options) {
+  r3map_region* region = nullptr;
+  r3map_resource* resource = nullptr;
+  return {
+      r3map_options_set(options, "a", "b"),
+      r3map_options_set_chunk_size(options, 4096),
+      r3map_options_set_budget(options, 1 << 20),
+      r3map_options_set_deadline(options, 1),
+      r3map_options_set_pull(options, R3MAP_PULL_NONE),
+      r3map_options_set_priority(options, nullptr, 0),
+      // NULL is no set at all, and so legal.
+      options ? r3map_region_open(&region, "memory:1M", options) : R3MAP_EBADF,
+      options ? r3map_resource_open(&resource, "memory:1M", options) : R3MAP_EBADF,
+  };
+}
+
+std::vector<int> call_queue(r3map_queue* queue, const Region& region) {
+  r3map_completion completion{};
+  completion.struct_size = sizeof completion;
+  std::byte buffer[64];
+  return {
+      r3map_queue_descriptor(queue),
+      r3map_queue_next(queue, &completion, 0),
+      r3map_queue_next(queue, &completion, -1),
+      r3map_region_open_async("memory:1M", nullptr, queue, 0),
+      r3map_resource_open_async("memory:1M", nullptr, queue, 0),
+      r3map_region_read_async(region.get(), buffer, 64, 0, queue, 0),
+  };
+}
+
+void expect_all(int code, const std::vector<int>& codes) {
+  for (size_t i = 0; i < codes.size(); ++i) EXPECT_EQ(codes[i], code) << "call " << i;
+}
+
+void expect_bad(void* handle) {
+  const Queue queue = new_queue();
+  const Region region = open_region("memory:1M");
+  expect_all(R3MAP_EBADF, call_region(static_cast<r3map_region*>(handle), queue.get()));
+  expect_all(R3MAP_EBADF, call_resource(static_cast<r3map_resource*>(handle), queue.get()));
+  expect_all(R3MAP_EBADF, call_options(static_cast<r3map_options*>(handle)));
+  expect_all(R3MAP_EBADF, call_queue(static_cast<r3map_queue*>(handle), region));
+  EXPECT_EQ(r3map_region_close(static_cast<r3map_region*>(handle)), R3MAP_EBADF);
+  EXPECT_EQ(r3map_resource_close(static_cast<r3map_resource*>(handle)), R3MAP_EBADF);
+  r3map_options_free(static_cast<r3map_options*>(handle));
+  r3map_queue_free(static_cast<r3map_queue*>(handle));
+}
+
+TEST(Handles, WildPointersAreNone) {
+  int local = 0;
+  const auto heap = std::make_unique<int>(0);
+  for (void* wild : {static_cast<void*>(nullptr), static_cast<void*>(&local),
+                     static_cast<void*>(heap.get()), reinterpret_cast<void*>(&call_queue),
+                     reinterpret_cast<void*>(UINTPTR_MAX), reinterpret_cast<void*>(1),
+                     reinterpret_cast<void*>(0x00000000ffffff09)}) {
+    SCOPED_TRACE(wild);
+    expect_bad(wild);
+  }
+}
+
+TEST(Handles, NeighboursOfARealOneAreNone) {
+  const Region region = open_region("memory:1M");
+  const auto bits = reinterpret_cast<uintptr_t>(region.get());
+  const Queue queue = new_queue();
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    auto* const flipped = reinterpret_cast<r3map_region*>(bits ^ (uintptr_t{1} << bit));
+    // Another slot may be open as well, in this program's other tests: none is left open by them.
+    EXPECT_EQ(r3map_region_evict(flipped, 0, 0), R3MAP_EBADF) << "bit " << bit;
+  }
+}
+
+TEST(Handles, OneKindIsNotAnother) {
+  const Region region = open_region("memory:1M");
+  const Resource resource = open_resource("memory:1M");
+  const Options options = new_options();
+  const Queue queue = new_queue();
+  expect_all(R3MAP_EBADF,
+             call_resource(reinterpret_cast<r3map_resource*>(region.get()), queue.get()));
+  expect_all(R3MAP_EBADF, call_options(reinterpret_cast<r3map_options*>(resource.get())));
+  expect_all(R3MAP_EBADF, call_queue(reinterpret_cast<r3map_queue*>(options.get()), region));
+  expect_all(R3MAP_EBADF, call_region(reinterpret_cast<r3map_region*>(queue.get()), queue.get()));
+}
+
+TEST(Handles, ClosedOnesAreNoneForEver) {
+  r3map_region* const region = open_region("memory:1M").release();
+  r3map_resource* const resource = open_resource("memory:1M").release();
+  r3map_options* const options = new_options().release();
+  r3map_queue* const queue = new_queue().release();
+  EXPECT_EQ(r3map_region_close(region), R3MAP_OK);
+  EXPECT_EQ(r3map_resource_close(resource), R3MAP_OK);
+  r3map_options_free(options);
+  r3map_queue_free(queue);
+  // Their places are taken again, the handles are not.
+  for (int i = 0; i < 10; ++i) {
+    const Region next_region = open_region("memory:1M");
+    const Resource next_resource = open_resource("memory:1M");
+    const Options next_options = new_options();
+    const Queue next_queue = new_queue();
+    expect_bad(region);
+    expect_bad(resource);
+    expect_bad(options);
+    expect_bad(queue);
+    EXPECT_EQ(r3map_region_evict(next_region.get(), 0, 64), R3MAP_OK);
+  }
+}
+
+template <typename Open, typename Close>
+void close_from_many_threads(Open open, Close close) {
+  for (int round = 0; round < 50; ++round) {
+    auto* const handle = open();
+    std::atomic<int> waiting = 4, closed = 0, bad = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] {
+        --waiting;
+        while (waiting > 0) std::this_thread::yield();
+        const int code = close(handle);
+        closed += code == R3MAP_OK;
+        bad += code == R3MAP_EBADF;
+      });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(closed, 1);
+    EXPECT_EQ(bad, 3);
+  }
+}
+
+TEST(Handles, ManyThreadsCloseAndOneDoes) {
+  close_from_many_threads([] { return open_region("memory:1M").release(); }, r3map_region_close);
+  close_from_many_threads([] { return open_resource("memory:1M").release(); },
+                          r3map_resource_close);
+}
+
+TEST(Handles, ManyThreadsFree) {
+  for (int round = 0; round < 50; ++round) {
+    r3map_options* const options = new_options().release();
+    r3map_queue* const queue = new_queue().release();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] {
+        r3map_options_free(options);
+        r3map_queue_free(queue);
+      });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(r3map_options_set_pull(options, 0), R3MAP_EBADF);
+    EXPECT_EQ(r3map_queue_descriptor(queue), R3MAP_EBADF);
+  }
+}
+
+// Calls go on while another thread closes: they succeed, are canceled, or find no handle.
+TEST(Handles, EveryCallWhileARegionCloses) {
+  const TempFile file(1 << 20);
+  for (int round = 0; round < 60; ++round) {
+    Region region = open_region(file.url());
+    r3map_region* const handle = region.release();
+    EXPECT_EQ(r3map_region_pin(handle, 0, 64), R3MAP_OK);
+    std::vector<std::thread> threads;
+    std::atomic<bool> begun = false;
+    for (int i = 0; i < 3; ++i)
+      threads.emplace_back([&] {
+        // No queue: an asynchronous read's buffer would have to outlive it.
+        for (bool going = true; going;) {
+          for (const int code : call_region(handle, nullptr))
+            EXPECT_TRUE(code >= 0 || code == R3MAP_EBADF || code == R3MAP_ECANCELED ||
+                        code == R3MAP_EINVAL)
+                << code;
+          going = r3map_region_evict(handle, 0, 0) != R3MAP_EBADF;
+          begun = true;
+        }
+      });
+    while (!begun) std::this_thread::yield();
+    EXPECT_EQ(r3map_region_close(handle), R3MAP_OK);
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
+TEST(Handles, EveryCallWhileAResourceCloses) {
+  const TempFile file(1 << 20);
+  for (int round = 0; round < 60; ++round) {
+    r3map_resource* const handle = open_resource(file.url()).release();
+    std::vector<std::thread> threads;
+    std::atomic<bool> begun = false;
+    for (int i = 0; i < 3; ++i)
+      threads.emplace_back([&] {
+        do {
+          begun = true;
+          std::byte buffer[64];
+          for (const int code : {r3map_resource_read(handle, buffer, 64, 4096),
+                                 r3map_resource_flush(handle)})
+            EXPECT_TRUE(code == 0 || code == R3MAP_EBADF || code == R3MAP_ECANCELED) << code;
+        } while (r3map_resource_read(handle, nullptr, 0, 0) != R3MAP_EBADF);
+      });
+    while (!begun) std::this_thread::yield();
+    EXPECT_EQ(r3map_resource_close(handle), R3MAP_OK);
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
+}  // namespace
+}  // namespace r3map::test
