@@ -20,6 +20,21 @@ struct Outcome {
   std::string said;
 };
 
+// What a forked child's missing threads held looks like a leak there.
+std::vector<std::string> environment_for(const char* piece) {
+  const bool forks = piece && std::string(piece).starts_with("fork_");
+  std::vector<std::string> variables;
+  std::string asan = "ASAN_OPTIONS=";
+  for (char** variable = environ; *variable; ++variable) {
+    if (std::string(*variable).starts_with(asan))
+      asan = std::string(*variable) + ":";
+    else
+      variables.emplace_back(*variable);
+  }
+  variables.push_back(asan + (forks ? "detect_leaks=0" : ""));
+  return variables;
+}
+
 Outcome run_child(const char* piece) {
   Outcome outcome;
   int ends[2];
@@ -29,9 +44,13 @@ Outcome run_child(const char* piece) {
   posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
   posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
   const char* argv[] = {CAPI_CHILD, piece, nullptr};
+  std::vector<std::string> variables = environment_for(piece);
+  std::vector<char*> environment;
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  environment.push_back(nullptr);
   pid_t pid = -1;
   EXPECT_EQ(posix_spawn(&pid, CAPI_CHILD, &actions, nullptr, const_cast<char* const*>(argv),
-                        environ),
+                        environment.data()),
             0);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
