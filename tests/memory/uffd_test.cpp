@@ -528,10 +528,12 @@ TEST(Uffd, AHundredAtATime) {
 
 // --- Locked memory --------------------------------------------------------------------------
 
-// mlockall(MCL_FUTURE) fills new mappings with zeros: a region must still fault.
+// mlockall(MCL_FUTURE) locks new mappings and fills them with zeros: a region must still fault, and
+// must not count as locked memory.
 void faults_under_mlockall(const test::Child& child, Uffd::Poisoning poisoning) {
   auto memory = Uffd::open(256 * kPage, poisoning);
   CHILD_CHECK(child, memory.has_value());
+  CHILD_CHECK(child, !test::mapping_flags((*memory)->data()).contains("lo"));
   {
     const FaultServer server(**memory);
     for (uint64_t page = 0; page < 256; page += 5)
@@ -543,6 +545,7 @@ void faults_under_mlockall(const test::Child& child, Uffd::Poisoning poisoning) 
   CHILD_CHECK(child, (*memory)->land(kPage, page_bytes(kPage, 1)).has_value());
   CHILD_CHECK(child, touch((*memory)->data() + 2 * kPage).signal == SIGBUS);
   CHILD_CHECK(child, holds(**memory, kPage, 1));
+  CHILD_CHECK(child, !test::mapping_flags((*memory)->data() + kPage).contains("lo"));
   CHILD_CHECK(child, (*memory)->drop({kPage, kPage}).has_value());
   const FaultServer server(**memory);
   CHILD_CHECK(child, holds(**memory, kPage));
