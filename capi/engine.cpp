@@ -15,7 +15,8 @@ namespace r3map::capi {
 
 namespace {
 
-constexpr unsigned kWorkers = 4;
+constexpr unsigned kIo = 4;
+constexpr unsigned kMovers = 2;
 constexpr unsigned kFillers = 2;
 
 std::mutex mutex;          // also held over fork(), so that no child inherits it locked
@@ -43,9 +44,8 @@ Result<Engine*> Engine::get() {
   Result<std::unique_ptr<loop::Loop>> loop = loop::Loop::start("r3map-loop");
   if (!loop) return fail(std::move(loop.error()));
   std::unique_ptr<Engine> engine(new Engine(std::move(*loop)));
-  Result<std::unique_ptr<http::Client>> http = http::Client::open(*engine->loop_);
-  if (!http) return fail(std::move(http.error()));
-  engine->http_ = std::move(*http);
+  const Result<int> http = engine->loop_->wait<int>([&] { return engine->open_http(); });
+  if (!http) return fail(http.error());
   backend::register_http(engine->registry_, *engine->loop_, *engine->http_);
   backend::s3::register_s3(engine->registry_, *engine->loop_, *engine->http_);
   current = engine.release();
@@ -62,11 +62,19 @@ Result<Engine*> Engine::get() {
 
 Engine::Engine(std::unique_ptr<loop::Loop> loop)
     : loop_(std::move(loop)),
-      workers_(*loop_, "r3map-worker", kWorkers),
+      io_(*loop_, "r3map-io", kIo),
+      movers_(*loop_, "r3map-move", kMovers),
       fillers_(*loop_, "r3map-fill", kFillers),
       budget_(region::default_budget()) {
   backend::register_memory(registry_, fillers_);
-  backend::register_file(registry_, workers_);
+  backend::register_file(registry_, io_);
+}
+
+loop::Task<Result<int>> Engine::open_http() {
+  Result<std::unique_ptr<http::Client>> client = http::Client::open(*loop_);
+  if (!client) co_return fail(std::move(client.error()));
+  http_ = std::move(*client);
+  co_return 0;
 }
 
 // The libraries below the HTTP client are about to clean up. The loop goes on: whoever still

@@ -20,17 +20,20 @@ class Engine {
   static uint64_t fork_generation();
 
   loop::Loop& loop() { return *loop_; }
-  loop::WorkerPool& workers() { return workers_; }
+  loop::WorkerPool& movers() { return movers_; }
   region::Budget& budget() { return budget_; }
   const resource::Registry& registry() const { return registry_; }
 
  private:
   explicit Engine(std::unique_ptr<loop::Loop> loop);
+  loop::Task<Result<int>> open_http();
   void at_exit();
 
   std::unique_ptr<loop::Loop> loop_;
-  loop::WorkerPool workers_;  // blocking I/O, large copies out
-  loop::WorkerPool fillers_;  // large copies in
+  // Apart, so that what may hang (a file system) holds up nothing but itself.
+  loop::WorkerPool io_;       // files
+  loop::WorkerPool movers_;   // large copies out of regions, unmapping
+  loop::WorkerPool fillers_;  // large copies into regions
   region::Budget budget_;
   std::unique_ptr<http::Client> http_;
   resource::Registry registry_;

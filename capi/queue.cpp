@@ -1,5 +1,7 @@
 // Queues: where asynchronous calls deliver.
 
+#include <cstddef>
+
 #include "guard.hpp"
 #include "objects.hpp"
 
@@ -35,7 +37,8 @@ int r3map_queue_descriptor(r3map_queue* queue) {
 
 int r3map_queue_next(r3map_queue* queue, r3map_completion* completion, int64_t timeout_ms) {
   return guarded([&]() -> Result<int> {
-    if (!completion || completion->struct_size < sizeof *completion)
+    constexpr size_t kSize01 = offsetof(r3map_completion, message) + sizeof completion->message;
+    if (!completion || completion->struct_size < kSize01)
       return fail(Code::invalid, "completion: NULL, or its struct_size is not set");
     Result<std::shared_ptr<QueueObject>> object = queue_table().get(queue);
     if (!object) return fail(std::move(object.error()));

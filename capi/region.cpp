@@ -1,5 +1,8 @@
 // Regions: a resource in memory.
 
+#include <cstddef>
+#include <cstring>
+
 #include "guard.hpp"
 #include "objects.hpp"
 
@@ -18,7 +21,7 @@ Task<Result<uint64_t>> open_region(Engine& engine, std::string url, OptionsObjec
   auto opening = engine.registry().open(url, std::move(options.backend), request);
   Result<std::unique_ptr<resource::Resource>> resource = co_await opening;
   if (!resource) co_return fail(in_context(resource.error(), "open", shown));
-  region::Environment environment{engine.loop(), engine.workers(), engine.budget(),
+  region::Environment environment{engine.loop(), engine.movers(), engine.budget(),
                                   region::open_best_memory};
   auto mapping = region::Region::open(environment, std::move(*resource),
                                       std::move(options.region));
@@ -31,8 +34,12 @@ Task<Result<uint64_t>> open_region(Engine& engine, std::string url, OptionsObjec
   object->size = (*mapped)->size();
   object->version = (*mapped)->version();
   object->region = std::move(*mapped);
-  Result<r3map_region*> handle = region_table().add(std::move(object));
-  if (!handle) co_return fail(std::move(handle.error()));
+  Result<r3map_region*> handle = region_table().add(object);
+  if (!handle) {
+    auto closing = object->region->close();
+    co_await closing;
+    co_return fail(std::move(handle.error()));
+  }
   co_return reinterpret_cast<uint64_t>(*handle);
 }
 
@@ -277,7 +284,8 @@ int r3map_region_wait_async(r3map_region* region, r3map_queue* queue, uint64_t t
 
 int r3map_region_stats(r3map_region* region, r3map_stats* stats) {
   return with_range(region, 0, 0, "stats", [&](const RegionPtr& object, Range) -> Result<> {
-    if (!stats || stats->struct_size < sizeof *stats)
+    constexpr size_t kSize01 = offsetof(r3map_stats, evicted) + sizeof stats->evicted;
+    if (!stats || stats->struct_size < kSize01)
       return fail(Code::invalid, "stats: NULL, or its struct_size is not set");
     region::RegionStats now;
     if (Result<> asked = run_operation(object, "stats",
@@ -287,18 +295,12 @@ int r3map_region_stats(r3map_region* region, r3map_stats* stats) {
                                        });
         !asked)
       return asked;
-    stats->eager = now.eager;
-    stats->size = now.size;
-    stats->resident = now.resident;
-    stats->pinned = now.pinned;
-    stats->in_flight = now.in_flight;
-    stats->budget = now.budget;
-    stats->faults = now.faults;
-    stats->failed_faults = now.failed_faults;
-    stats->requests = now.requests;
-    stats->failed_requests = now.failed_requests;
-    stats->fetched = now.fetched;
-    stats->evicted = now.evicted;
+    const r3map_stats all = {stats->struct_size, now.eager,           now.size,
+                             now.resident,       now.pinned,          now.in_flight,
+                             now.budget,         now.faults,          now.failed_faults,
+                             now.requests,       now.failed_requests, now.fetched,
+                             now.evicted};
+    std::memcpy(stats, &all, std::min<size_t>(stats->struct_size, sizeof all));
     return {};
   });
 }

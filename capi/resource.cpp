@@ -1,5 +1,7 @@
 // Resources: a store's object, without memory.
 
+#include <vector>
+
 #include "guard.hpp"
 #include "objects.hpp"
 
@@ -98,6 +100,22 @@ Result<> run_transfer(const ResourcePtr& object, Direction direction, std::byte*
   return {};
 }
 
+// The caller's memory may be a region whose pages are missing, and our own threads must not wait for
+// those: so the calling thread reads it.
+Result<> write_staged(const ResourcePtr& object, const std::byte* buffer, Range range) {
+  constexpr uint64_t kPiece = 1 << 20;
+  std::vector<std::byte> staged;
+  while (!range.empty()) {
+    const Range piece{range.offset, std::min(range.length, kPiece)};
+    staged.assign(buffer, buffer + piece.length);
+    if (Result<> written = run_transfer(object, Direction::write, staged.data(), piece); !written)
+      return written;
+    buffer += piece.length;
+    range = range_between(piece.end(), range.end());
+  }
+  return {};
+}
+
 }  // namespace
 
 int r3map_resource_open(r3map_resource** resource, const char* url, const r3map_options* options) {
@@ -182,10 +200,7 @@ int r3map_resource_write(r3map_resource* resource, const void* buffer, uint64_t 
                          uint64_t offset) {
   return with_range(resource, buffer, length, offset, "write",
                     [&](const ResourcePtr& object, Range range) {
-                      // Only read from; one path for both directions.
-                      return run_transfer(object, Direction::write,
-                                          static_cast<std::byte*>(const_cast<void*>(buffer)),
-                                          range);
+                      return write_staged(object, static_cast<const std::byte*>(buffer), range);
                     });
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
 #include <vector>
 
 #include "base/limits.hpp"
@@ -26,22 +27,19 @@ Result<std::unique_ptr<FileResource>> FileResource::open(loop::WorkerPool& worke
                                                          std::string path) {
   // Without O_NONBLOCK the open of a FIFO waits for its writer.
   constexpr int kFlags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  bool read_only = false;
-  int fd = ::open(path.c_str(), O_RDWR | kFlags);
-  if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS || errno == EISDIR ||
-                 errno == ETXTBSY)) {
-    read_only = true;
-    fd = ::open(path.c_str(), O_RDONLY | kFlags);
-  }
+  const int fd = ::open(path.c_str(), O_RDONLY | kFlags);
   if (fd < 0) return fail_errno("can't open the file", errno);
   std::unique_ptr<FileResource> file(new FileResource(workers, fd));
-  file->info_.read_only = read_only;
+  file->info_.read_only = faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) < 0;
   if (Result<> identified = file->identify(); !identified)
     return fail(std::move(identified.error()));
   return file;
 }
 
-FileResource::~FileResource() { close(fd_); }
+FileResource::~FileResource() {
+  close(fd_);
+  if (write_fd_ >= 0) close(write_fd_);
+}
 
 Result<> FileResource::identify() {
   struct stat status;
@@ -69,10 +67,9 @@ Result<> FileResource::verify_unchanged() const {
   if (block_device_) return {};
   struct stat status;
   if (fstat(fd_, &status) < 0) return fail_errno("can't stat the file", errno);
-  // written_ is looked at last: our own write has set it before it moved the time.
   const bool same_time = status.st_mtim.tv_sec == modified_.tv_sec &&
                          status.st_mtim.tv_nsec == modified_.tv_nsec;
-  if (static_cast<uint64_t>(status.st_size) != info_.size || (!same_time && !written_))
+  if (static_cast<uint64_t>(status.st_size) != info_.size || !same_time)
     return fail(Code::stale, "the file changed since it was opened");
   return {};
 }
@@ -85,7 +82,9 @@ bool FileResource::read_cached(Range range, resource::Sink& sink) {
   if (buffer.size() < range.length) buffer = own;
   iovec part{buffer.data(), range.length};
   const ssize_t got = preadv2(fd_, &part, 1, static_cast<off_t>(range.offset), RWF_NOWAIT);
-  if (got != static_cast<ssize_t>(range.length) || !verify_unchanged()) return false;
+  // While somebody writes, this thread must not wait for him.
+  std::unique_lock lock(version_mutex_, std::try_to_lock);
+  if (got != static_cast<ssize_t>(range.length) || !lock || !verify_unchanged()) return false;
   sink.bytes(range.offset, buffer.first(range.length));
   return true;
 }
@@ -105,8 +104,11 @@ Result<> FileResource::read_blocking(Range range, const resource::Request& reque
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno("can't read the file", errno);
     if (got == 0) return fail(Code::stale, "the file shrank since it was opened");
-    // After the read: a write that came before it has moved the time by now.
-    if (Result<> same = verify_unchanged(); !same) return same;
+    {
+      // After the read: a write that came before it has moved the time by now.
+      std::lock_guard lock(version_mutex_);
+      if (Result<> same = verify_unchanged(); !same) return same;
+    }
     const auto count = static_cast<size_t>(got);
     sink.bytes(range.offset, buffer.first(count));
     range = range_between(range.offset + count, range.end());
@@ -123,18 +125,38 @@ loop::Task<Result<>> FileResource::read(Range range, resource::Request request,
   co_return co_await reading;
 }
 
+// The same file, whatever its name points to by now. Under version_mutex_.
+Result<int> FileResource::writable_descriptor() {
+  if (write_fd_ < 0) {
+    const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+    write_fd_ = ::open(self.c_str(), O_WRONLY | O_CLOEXEC);
+  }
+  if (write_fd_ < 0) return fail_errno("can't open the file for writing", errno);
+  return write_fd_;
+}
+
 Result<> FileResource::write_blocking(uint64_t offset, std::span<const std::byte> data) {
+  std::lock_guard lock(version_mutex_);
   // What we were given belongs to the file as it was when we opened it.
   if (Result<> same = verify_unchanged(); !same) return same;
-  written_ = true;
-  while (!data.empty()) {
-    const ssize_t put = pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
+  const Result<int> fd = writable_descriptor();
+  if (!fd) return fail(fd.error());
+  Result<> result;
+  while (!data.empty() && result) {
+    const ssize_t put = pwrite(*fd, data.data(), data.size(), static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return fail_errno("can't write the file", errno);
-    data = data.subspan(static_cast<size_t>(put));
-    offset += static_cast<uint64_t>(put);
+    if (put < 0) {
+      result = fail_errno("can't write the file", errno);
+    } else {
+      data = data.subspan(static_cast<size_t>(put));
+      offset += static_cast<uint64_t>(put);
+    }
   }
-  return {};
+  // Also after a failure: what did get written is ours.
+  struct stat status;
+  if (fstat(*fd, &status) < 0) return fail_errno("can't stat the file", errno);
+  modified_ = status.st_mtim;
+  return result;
 }
 
 loop::Task<Result<>> FileResource::write(uint64_t offset, std::span<const std::byte> data,

@@ -1,8 +1,8 @@
 // file:///path — a file or a block device.
 #pragma once
 
-#include <atomic>
 #include <ctime>
+#include <mutex>
 #include <string>
 
 #include "loop/worker_pool.hpp"
@@ -15,7 +15,8 @@ namespace r3map::backend {
 // Thread: home loop; blocking calls run on the worker threads.
 class FileResource : public resource::Resource {
  public:
-  // Opens for writing as well where that is permitted. Blocks.
+  // Opens for reading: whoever only reads must not be seen as a writer (an executable would become
+  // "busy"). Blocks.
   static Result<std::unique_ptr<FileResource>> open(loop::WorkerPool& workers, std::string path);
   ~FileResource() override;
 
@@ -29,7 +30,8 @@ class FileResource : public resource::Resource {
  private:
   FileResource(loop::WorkerPool& workers, int fd) : workers_(workers), fd_(fd) {}
   Result<> identify();
-  Result<> verify_unchanged() const;
+  Result<> verify_unchanged() const;  // under version_mutex_
+  Result<int> writable_descriptor();
   bool read_cached(Range range, resource::Sink& sink);
   Result<> read_blocking(Range range, const resource::Request& request, resource::Sink& sink);
   Result<> write_blocking(uint64_t offset, std::span<const std::byte> data);
@@ -37,8 +39,10 @@ class FileResource : public resource::Resource {
   loop::WorkerPool& workers_;
   int fd_;
   bool block_device_ = false;
-  std::atomic<bool> written_ = false;  // by ourselves: its time changes from then on
-  timespec modified_{};
+  int write_fd_ = -1;  // opened by the first write
+  // Held by a write from its first byte until the file's new time is known.
+  mutable std::mutex version_mutex_;
+  timespec modified_{};  // under version_mutex_
   resource::Info info_;
 };
 

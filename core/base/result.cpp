@@ -71,6 +71,7 @@ Code code_of_errno(int number) {
     case ELOOP: return Code::invalid;
     case ENOMEM:
     case EAGAIN: return Code::no_memory;  // mmap under RLIMIT_MEMLOCK, threads under RLIMIT_NPROC
+    case ETXTBSY:
     case EROFS: return Code::read_only;
     case ESTALE: return Code::stale;  // NFS: the file was replaced on the server
     case EBUSY: return Code::busy;

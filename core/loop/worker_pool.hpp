@@ -26,7 +26,8 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // Urgent work overtakes bulk work that has not begun. Thread: any.
+  // Urgent work overtakes bulk work that has not begun, and one thread, if there are several, is
+  // never busy with bulk work. Thread: any.
   void post(Priority priority, std::function<void()> work);
 
   // Runs `work` on a worker and continues on the loop with its result. `work` must return a value.
@@ -45,14 +46,17 @@ class WorkerPool {
 
  private:
   void work();
+  bool may_start_bulk() const;
   void stop();
 
   Loop& loop_;
   std::mutex mutex_;
   std::condition_variable wakeup_;
-  std::deque<std::function<void()>> urgent_;  // all three under mutex_
+  std::deque<std::function<void()>> urgent_;  // all four under mutex_
   std::deque<std::function<void()>> bulk_;
+  unsigned bulk_running_ = 0;
   bool stopping_ = false;
+  const unsigned most_bulk_;
   std::vector<std::thread> threads_;
 };
 

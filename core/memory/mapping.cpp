@@ -1,5 +1,6 @@
 #include "memory/mapping.hpp"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,10 +17,11 @@ constexpr int kReserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 // An empty file: any touch of its mapping is past its end. Kept open for good, and opened by the
 // first reservation: when it is needed, there may be no descriptor to be had.
+std::mutex empty_file_mutex;
+
 Result<int> empty_file() {
-  static std::mutex mutex;
   static int descriptor = -1;
-  std::lock_guard lock(mutex);
+  std::lock_guard lock(empty_file_mutex);
   if (descriptor < 0) descriptor = memfd_create("r3map-unreachable", MFD_CLOEXEC);
   if (descriptor < 0) return fail_errno("memfd_create", errno);
   return descriptor;
@@ -43,6 +45,14 @@ class Quarantine {
     while (!ranges_.empty()) release_oldest();
   }
 
+  // A child of fork() has inherited the list but not the ranges: by now its addresses may be
+  // something else.
+  void forget() {
+    ranges_.clear();
+    bytes_ = 0;
+  }
+  std::mutex& mutex() { return mutex_; }
+
  private:
   static constexpr size_t kRanges = 64;
   static constexpr uint64_t kBytes = uint64_t{1} << 42;
@@ -64,6 +74,23 @@ Quarantine& quarantine() {
   static auto* instance = new Quarantine;
   return *instance;
 }
+
+void unlock_after_fork() {
+  quarantine().mutex().unlock();
+  empty_file_mutex.unlock();
+}
+
+// Another thread may be at either of them in the moment of a fork.
+[[maybe_unused]] const int registered = pthread_atfork(
+    [] {
+      empty_file_mutex.lock();
+      quarantine().mutex().lock();
+    },
+    unlock_after_fork,
+    [] {
+      quarantine().forget();
+      unlock_after_fork();
+    });
 
 }  // namespace
 

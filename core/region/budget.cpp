@@ -94,6 +94,16 @@ uint64_t machine_available() {
   return uint64_t{1} << 30;
 }
 
+// The number behind a word of a file such as memory.stat; 0 if it isn't there.
+uint64_t number_after(const std::string& path, std::string_view wanted) {
+  std::ifstream file(path);
+  std::string word;
+  uint64_t value = 0;
+  while (file >> word >> value)
+    if (word == wanted) return value;
+  return 0;
+}
+
 // What is left below the tightest memory.max on the way up from the process's cgroup (v2).
 uint64_t cgroup_available() {
   std::ifstream file("/proc/self/cgroup");
@@ -105,7 +115,11 @@ uint64_t cgroup_available() {
     for (;;) {
       const std::string base = "/sys/fs/cgroup" + folder + "/memory.";
       const uint64_t most = number_in(base + "max");
-      const uint64_t current = number_in(base + "current");
+      uint64_t current = number_in(base + "current");
+      // File cache counts as used, but is given up before anything fails.
+      const uint64_t cache =
+          number_after(base + "stat", "active_file") + number_after(base + "stat", "inactive_file");
+      if (current != UINT64_MAX) current -= std::min(current, cache);
       if (most != UINT64_MAX && current != UINT64_MAX)
         available = std::min(available, most > current ? most - current : 0);
       if (folder.empty() || folder == "/") break;

@@ -88,13 +88,24 @@ TEST_F(WorkerPoolTest, AllThreadsWorkAtOnce) {
   std::atomic<int> there = 0;
   std::array<std::promise<void>, 3> met;
   for (auto& promise : met)
-    pool.post(Priority::bulk, [&] {
+    pool.post(Priority::urgent, [&] {
       ++there;
       while (there < 3) std::this_thread::yield();
       promise.set_value();
     });
   for (auto& promise : met)
     EXPECT_EQ(promise.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+}
+
+TEST_F(WorkerPoolTest, BulkWorkLeavesAThreadForUrgentWork) {
+  WorkerPool pool(*loop_, "three", 3);
+  std::promise<void> go;
+  const std::shared_future<void> gone = go.get_future().share();
+  std::promise<void> urgent;
+  for (int i = 0; i < 6; ++i) pool.post(Priority::bulk, [gone] { gone.wait(); });
+  pool.post(Priority::urgent, [&] { urgent.set_value(); });
+  EXPECT_EQ(urgent.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  go.set_value();
 }
 
 TEST_F(WorkerPoolTest, TheEndRunsWhatIsQueued) {
