@@ -118,8 +118,10 @@ int r3map_region_open(r3map_region** region, const char* url, const r3map_option
     if (!region) return fail(Code::invalid, "region: NULL");
     Result<Opening> opening = prepare_open(url, options);
     if (!opening) return fail(std::move(opening.error()));
+    // Read here: it may lie in a region, and the loop must not wait for itself.
+    const std::string copy = url;
     const Result<uint64_t> handle = run(*opening->engine, [&] {
-      return open_region(*opening->engine, url, opening->options);
+      return open_region(*opening->engine, copy, opening->options);
     });
     if (!handle) return fail(handle.error());
     *region = reinterpret_cast<r3map_region*>(*handle);

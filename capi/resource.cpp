@@ -123,8 +123,10 @@ int r3map_resource_open(r3map_resource** resource, const char* url, const r3map_
     if (!resource) return fail(Code::invalid, "resource: NULL");
     Result<Opening> opening = prepare_open(url, options);
     if (!opening) return fail(std::move(opening.error()));
+    // Read here: it may lie in a region, and the loop must not wait for itself.
+    const std::string copy = url;
     const Result<uint64_t> handle = run(*opening->engine, [&] {
-      return open_resource(*opening->engine, url, opening->options);
+      return open_resource(*opening->engine, copy, opening->options);
     });
     if (!handle) return fail(handle.error());
     *resource = reinterpret_cast<r3map_resource*>(*handle);

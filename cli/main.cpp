@@ -1,7 +1,9 @@
 // The r3map command: what can be asked of it, and its exit codes: 0, 1 failed, 2 wrong usage.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -21,6 +23,14 @@ struct Arguments {
   uint64_t offset = 0, length = UINT64_MAX;
   std::string file;
 };
+
+// Whoever starts us with one of them closed would have the library's own descriptors in their
+// places, and the object's bytes written there. This way a write to standard output still fails.
+void keep_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+      (void)!open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+}
 
 void info(const Arguments& arguments) {
   Object object(arguments.source);
@@ -139,4 +149,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace r3map::cli
 
-int main(int argc, char** argv) { return r3map::cli::run(argc, argv); }
+int main(int argc, char** argv) {
+  r3map::cli::keep_standard_descriptors();
+  return r3map::cli::run(argc, argv);
+}

@@ -2,9 +2,13 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <mutex>
 #include <system_error>
 #include <vector>
@@ -57,7 +61,7 @@ struct Loop::Impl {
       stop = stopping;
     }
     for (std::function<void()>& item : work) item();
-    ReadyQueue::current().run();
+    run_ready();
     if (stop) uv_stop(&uv);
   }
 
@@ -68,6 +72,15 @@ struct Loop::Impl {
     }
   }
 
+  static Impl& of(uv_loop_t* loop) { return *static_cast<Impl*>(loop->data); }
+
+  // What is ready, but not for so long that descriptors and timers are kept waiting.
+  void run_ready() {
+    constexpr size_t kOneTurn = 1024;
+    const bool more = ReadyQueue::current().run(kOneTurn);
+    if (more && !uv_is_closing(reinterpret_cast<uv_handle_t*>(&wakeup))) uv_async_send(&wakeup);
+  }
+
   static Failure failure(const char* what, int status) {
     return fail_errno(std::string("event loop: ") + what, -status);
   }
@@ -75,7 +88,25 @@ struct Loop::Impl {
 
 Loop::Loop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
+namespace {
+
+// libuv's first loop ends the process if it can't have its descriptors.
+Result<> check_descriptors() {
+  std::array<int, 8> probes;
+  probes.fill(-1);
+  int error = 0;
+  for (int& probe : probes)
+    if ((probe = eventfd(0, EFD_CLOEXEC)) < 0) error = errno;
+  for (const int probe : probes)
+    if (probe >= 0) close(probe);
+  if (error) return fail_errno("no descriptors for an event loop", error);
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Loop>> Loop::start(const char* thread_name) {
+  if (Result<> room = check_descriptors(); !room) return fail(std::move(room.error()));
   auto impl = std::make_unique<Impl>();
   if (int status = uv_loop_init(&impl->uv); status < 0) return Impl::failure("init", status);
   if (int status = uv_async_init(&impl->uv, &impl->wakeup,
@@ -152,7 +183,7 @@ void Timer::start(Clock::duration delay) {
       &impl_->uv,
       [](uv_timer_t* handle) {
         static_cast<Impl*>(handle->data)->fired();
-        ReadyQueue::current().run();
+        Loop::Impl::of(handle->loop).run_ready();
       },
       after, 0);
 }
@@ -171,7 +202,7 @@ struct FdWatch::Impl {
     // owner to see as well.
     if (error < 0) uv_poll_start(handle, impl->interest, on_ready);
     impl->ready(error < 0 ? impl->interest : events);
-    ReadyQueue::current().run();
+    Loop::Impl::of(handle->loop).run_ready();
   }
 };
 

@@ -7,15 +7,17 @@ ReadyQueue& ReadyQueue::current() {
   return queue;
 }
 
-void ReadyQueue::run() {
-  if (busy_) return;
+bool ReadyQueue::run(size_t most) {
+  if (busy_) return false;
   busy_ = true;
-  while (!ready_.empty()) {
+  for (size_t resumed = 0; !ready_.empty() && resumed < most;) {
     running_.swap(ready_);
     for (std::coroutine_handle<> coroutine : running_) coroutine.resume();
+    resumed += running_.size();
     running_.clear();
   }
   busy_ = false;
+  return !ready_.empty();
 }
 
 }  // namespace r3map::loop

@@ -8,6 +8,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace r3map::loop {
@@ -24,8 +25,9 @@ class ReadyQueue {
 
   void push(std::coroutine_handle<> coroutine) { ready_.push_back(coroutine); }
 
-  // Resumes until nothing is ready. A call from inside a resumed coroutine does nothing.
-  void run();
+  // Resumes until nothing is ready, or `most` were resumed and the rest is left for later: then true.
+  // A call from inside a resumed coroutine does nothing.
+  bool run(size_t most = SIZE_MAX);
 
  private:
   std::vector<std::coroutine_handle<>> ready_;

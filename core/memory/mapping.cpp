@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,9 +22,15 @@ std::mutex empty_file_mutex;
 
 Result<int> empty_file() {
   static int descriptor = -1;
+  static struct stat identity;
   std::lock_guard lock(empty_file_mutex);
-  if (descriptor < 0) descriptor = memfd_create("r3map-unreachable", MFD_CLOEXEC);
-  if (descriptor < 0) return fail_errno("memfd_create", errno);
+  // Hosts close descriptors that they don't know (close_range), and the number is another file's.
+  struct stat now;
+  if (descriptor >= 0 && fstat(descriptor, &now) == 0 && now.st_dev == identity.st_dev &&
+      now.st_ino == identity.st_ino)
+    return descriptor;
+  descriptor = memfd_create("r3map-unreachable", MFD_CLOEXEC);
+  if (descriptor < 0 || fstat(descriptor, &identity) < 0) return fail_errno("memfd_create", errno);
   return descriptor;
 }
 

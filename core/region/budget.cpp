@@ -15,7 +15,7 @@ Budget::Share::Share(Budget& budget, uint64_t limit) : budget_(budget), own_limi
 
 Budget::Share::~Share() {
   release(used_);
-  set_pinned(0);
+  set_pinned(0, 0);
   std::erase(budget_.shares_, this);
 }
 
@@ -37,14 +37,20 @@ bool Budget::Share::reserve_free(uint64_t bytes) {
   return true;
 }
 
-bool Budget::Share::can_pin(uint64_t bytes) const {
-  const uint64_t common = budget_.limit_ - budget_.limit_ / 8;
-  return budget_.pinned_ - pinned_ + bytes <= common;
+bool Budget::Share::can_pin_for_good(uint64_t bytes) const {
+  const uint64_t most = budget_.limit_ - budget_.limit_ / 8;
+  return budget_.pinned_for_good_ - pinned_for_good_ + bytes <= most;
 }
 
-void Budget::Share::set_pinned(uint64_t bytes) {
-  budget_.pinned_ += bytes - pinned_;
-  pinned_ = bytes;
+bool Budget::Share::can_pin(uint64_t bytes) const {
+  return budget_.pinned_ - pinned_ + bytes <= budget_.limit_;
+}
+
+void Budget::Share::set_pinned(uint64_t for_good, uint64_t all) {
+  budget_.pinned_for_good_ += for_good - pinned_for_good_;
+  budget_.pinned_ += all - pinned_;
+  pinned_for_good_ = for_good;
+  pinned_ = all;
 }
 
 bool Budget::Share::reserve(uint64_t bytes) {

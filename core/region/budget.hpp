@@ -32,9 +32,16 @@ class Budget {
 
     // An eighth stays free of pins, of each limit, or page faults elsewhere could not be answered.
     uint64_t most_pinned() const { return limit() - limit() / 8; }
-    // Whether the common limit bears that this share has so many bytes pinned for good.
+    // Whether the common limit bears that this share has so many bytes pinned for good, or for a
+    // while and for good together.
+    bool can_pin_for_good(uint64_t bytes) const;
     bool can_pin(uint64_t bytes) const;
-    void set_pinned(uint64_t bytes);
+    void set_pinned(uint64_t for_good, uint64_t all);
+    // Others hold room, or pins, that they will give back by themselves.
+    bool others_hold_room() const { return budget_.used_ > used_; }
+    bool others_hold_pins() const {
+      return budget_.pinned_ - budget_.pinned_for_good_ > pinned_ - pinned_for_good_;
+    }
 
    protected:
     // Evicts until `bytes` are free, or nothing more can be. Calls release().
@@ -46,7 +53,7 @@ class Budget {
     Budget& budget_;
     const uint64_t own_limit_;
     uint64_t used_ = 0;
-    uint64_t pinned_ = 0;
+    uint64_t pinned_ = 0, pinned_for_good_ = 0;
   };
 
   explicit Budget(uint64_t limit) : limit_(limit) {}
@@ -55,7 +62,7 @@ class Budget {
  private:
   const uint64_t limit_;
   uint64_t used_ = 0;
-  uint64_t pinned_ = 0;
+  uint64_t pinned_ = 0, pinned_for_good_ = 0;
   std::vector<Share*> shares_;
 };
 

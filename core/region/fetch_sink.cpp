@@ -45,9 +45,10 @@ void FetchSink::land(std::span<const std::byte> pages) {
   Fill::Landed landed = fill_.land(generation_, next_, pages);
   landed_ += landed.bytes;
   if (!landed.result) result_ = std::move(landed.result);
-  next_ += pages.size();
+  const Range here{next_, pages.size()};
+  next_ = here.end();
   first_page_alone_ = false;
-  progress_();
+  progress_(here);
 }
 
 }  // namespace r3map::region

@@ -19,7 +19,7 @@ class FetchSink : public resource::Sink {
   // `range` is page aligned; the object ends at `size`, and the rest of its last page is zeros.
   // `first_page_alone`: a thread waits for the first page, and not for the copy of the others.
   FetchSink(Fill& fill, uint64_t generation, Range range, uint64_t size, bool first_page_alone,
-            std::function<void()> progress)
+            std::function<void(Range)> progress)
       : fill_(fill),
         generation_(generation),
         next_(range.offset),
@@ -46,7 +46,7 @@ class FetchSink : public resource::Sink {
   uint64_t next_;       // the first page that has not landed
   const uint64_t end_;  // of the bytes that come
   bool first_page_alone_;
-  std::function<void()> progress_;
+  std::function<void(Range)> progress_;  // these pages are here
   uint64_t received_ = 0;
   uint64_t landed_ = 0;
   Result<> result_;

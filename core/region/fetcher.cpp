@@ -11,7 +11,7 @@ using resource::Urgency;
 
 Fetcher::Fetcher(resource::Resource& resource, Fill& fill, Budget::Share& share, Limits limits,
                  std::function<void(const Fetch&, const Result<>&)> done,
-                 std::function<void()> progress)
+                 std::function<void(Range)> progress)
     : resource_(resource),
       fill_(fill),
       share_(share),

@@ -41,11 +41,11 @@ class Fetcher {
     uint64_t bulk;                   // bytes under way that nobody waits for in a fault
     loop::Clock::duration deadline;  // of one request; zero: none
   };
-  // `done`: a fetch ended, and what it did not land is absent again. `progress`: bytes landed; on
-  // any thread.
+  // `done`: a fetch ended, and what it did not land is absent again. `progress`: these pages landed;
+  // on any thread.
   Fetcher(resource::Resource& resource, Fill& fill, Budget::Share& share, Limits limits,
           std::function<void(const Fetch&, const Result<>&)> done,
-          std::function<void()> progress);
+          std::function<void(Range)> progress);
 
   // Fetches the absent part at the begin of `range` now, at most one request, and answers it;
   // an empty one, at the same offset, if the first page isn't absent. Over the budget by a page, if
@@ -83,7 +83,7 @@ class Fetcher {
   Budget::Share& share_;
   const Limits limits_;
   std::function<void(const Fetch&, const Result<>&)> done_;
-  std::function<void()> progress_;
+  std::function<void(Range)> progress_;
   std::array<std::deque<Range>, 4> queues_;  // require, readahead, prefetch, pull
   std::list<Fetch> running_;
   uint64_t bulk_bytes_ = 0;

@@ -15,6 +15,7 @@ constexpr uint64_t kOvertake = 1 << 20;
 // A call for no more than this is sent off at once, as a fault is; more waits for its turn.
 constexpr uint64_t kSmallCall = 1 << 20;
 constexpr std::chrono::milliseconds kPoisonAgain{500};
+constexpr std::chrono::milliseconds kLookForRoom{5};
 // What evict() gives back before it lets others have the loop.
 constexpr uint64_t kEvictStep = 16 << 20;
 // read() copies so much at a time, so that it can be larger than the budget.
@@ -98,7 +99,8 @@ Region::Region(Environment environment, std::unique_ptr<resource::Resource> reso
       fetcher_(*resource_, fill_, evictor_,
                fetch_limits(resource_->info(), limit_, options_),
                [this](const Fetch& fetch, const Result<>& result) { on_fetched(fetch, result); },
-               [this] { on_landed(); }),
+               [this](Range pages) { on_landed(pages); }),
+      waiters_(kSmallCall),
       self_(std::make_shared<Region*>(this)) {
   if (memory_->on_demand())
     watch_ = std::make_unique<loop::FdWatch>(environment_.loop, memory_->fault_descriptor(),
@@ -246,7 +248,7 @@ void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
       fetcher_.forget_queued(fetch.urgency);
   }
   tell_waiters(fetch, result);
-  wake_waiters();
+  wake_at(fetch.range);
 }
 
 // Whether another request would fail in the same way. One that nobody waited for may have been
@@ -270,34 +272,51 @@ void Region::settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& r
 }
 
 void Region::tell_waiters(const Fetch& fetch, const Result<>& result) {
-  for (Waiter* waiter : waiters_) {
-    const Range common = intersect(fetch.range, waiter->missing);
-    if (common.empty() || fill_.first_absent(common).empty()) continue;
+  waiters_.for_each_at(fetch.range, [&](Waiter& waiter) {
+    const Range common = intersect(fetch.range, waiter.missing);
+    if (common.empty() || fill_.first_absent(common).empty()) return;
     if (is_final(fetch, result)) {
-      waiter->result = result;
+      waiter.result = result;
     } else {
-      waiter->again.push_back(common);
-      if (!result) waiter->cause = result.error();
+      waiter.again.push_back(common);
+      if (!result) waiter.cause = result.error();
     }
-  }
-}
-
-// Thread: any.
-void Region::on_landed() {
-  if (waiting_.load(std::memory_order_relaxed) == 0) return;
-  if (wakeup_posted_.exchange(true)) return;
-  environment_.loop.post([weak = std::weak_ptr<Region*>(self_)] {
-    const std::shared_ptr<Region*> self = weak.lock();
-    if (!self) return;
-    (*self)->wakeup_posted_ = false;
-    (*self)->wake_waiters();
   });
 }
 
-void Region::wake_waiters() {
-  for (Waiter* waiter : waiters_)
-    if (waiter->wakeup) waiter->wakeup->set();
+// Thread: any.
+void Region::on_landed(Range pages) {
+  if (waiting_.load(std::memory_order_relaxed) == 0) return;
+  std::lock_guard lock(landed_mutex_);
+  const bool first = landed_.empty();
+  if (!first && landed_.back().end() == pages.offset)
+    landed_.back().length += pages.length;
+  else
+    landed_.push_back(pages);
+  if (!first) return;
+  environment_.loop.post([weak = std::weak_ptr<Region*>(self_)] {
+    const std::shared_ptr<Region*> self = weak.lock();
+    if (!self) return;
+    std::vector<Range> landed;
+    {
+      std::lock_guard guard((*self)->landed_mutex_);
+      landed.swap((*self)->landed_);
+    }
+    for (const Range range : landed) (*self)->wake_at(range);
+  });
 }
+
+namespace {
+
+void wake(Waiter& waiter) {
+  if (waiter.wakeup && !waiter.wakeup->is_set()) waiter.wakeup->set();
+}
+
+}  // namespace
+
+void Region::wake_at(Range pages) { waiters_.for_each_at(pages, wake); }
+
+void Region::wake_waiters() { waiters_.for_each(wake); }
 
 // ---- calls ----------------------------------------------------------------------------------
 
@@ -338,39 +357,44 @@ Result<bool> Region::arrived(Waiter& waiter) {
     // A page that was only held back is here at once.
     for (const Range range : std::exchange(waiter.again, {})) request_pages(range);
   }
-  if (!fetcher_.has_running())
-    return fail(Code::no_memory, "the budget of " + std::to_string(limit_) + " bytes is used up");
+  waiter.starving = !fetcher_.has_running();
+  if (waiter.starving && !evictor_.others_hold_room()) return used_up();
   return false;
+}
+
+Failure Region::used_up() const {
+  return fail(Code::no_memory, "the budget of " + std::to_string(limit_) + " bytes is used up");
 }
 
 loop::Task<Result<>> Region::require(Range pages) {
   loop::Gate::Pass pass(operations_);
   Waiter waiter;
-  waiter.missing = pages;
+  waiter.pages = waiter.missing = pages;
   waiter.again.push_back(pages);
-  const auto self = waiters_.insert(waiters_.end(), &waiter);
+  waiters_.add(waiter);
   waiting_ = waiters_.size();
-  bool expired = false;
-  loop::Timer timer(environment_.loop, [&] {
-    expired = true;
-    if (waiter.wakeup) waiter.wakeup->set();
-  });
+  loop::Timer timer(environment_.loop, [&] { wake(waiter); });
   Result<bool> here = arrived(waiter);
   uint64_t lacking = UINT64_MAX;
-  while (here && !*here && !expired) {
-    const bool progress = waiter.missing.length < std::exchange(lacking, waiter.missing.length);
-    if (progress && options_.deadline > loop::Clock::duration::zero())
-      timer.start(options_.deadline);
+  loop::Deadline until = loop::kNever;
+  while (here && !*here && loop::Clock::now() < until) {
+    if (waiter.missing.length < std::exchange(lacking, waiter.missing.length))
+      until = loop::deadline_after(options_.deadline);
+    // Nobody tells a region that another one has made room.
+    const loop::Deadline look = waiter.starving ? loop::Clock::now() + kLookForRoom : until;
+    if (look != loop::kNever) timer.start(std::min(look, until) - loop::Clock::now());
     loop::Event wakeup;
     waiter.wakeup = &wakeup;
     co_await wakeup;
     waiter.wakeup = nullptr;
+    if (waiter.starving) waiter.again.push_back(waiter.missing);
     here = arrived(waiter);
   }
-  waiters_.erase(self);
+  waiters_.remove(waiter);
   waiting_ = waiters_.size();
   if (!(here && *here) && pages.length > kSmallCall) forget_required();
   if (!here) co_return fail(std::move(here.error()));
+  if (!*here && waiter.starving) co_return used_up();
   if (!*here)
     co_return fail(Code::timed_out, waiter.cause.code == Code::ok
                                         ? "nothing arrived within the deadline"
@@ -381,21 +405,23 @@ loop::Task<Result<>> Region::require(Range pages) {
 // A call has failed; the rest of what it asked for must not keep the others waiting.
 void Region::forget_required() {
   fetcher_.forget_queued(Urgency::require);
-  for (Waiter* waiter : waiters_)
-    if (!waiter->missing.empty()) waiter->again.push_back(waiter->missing);
+  waiters_.for_each([](Waiter& waiter) {
+    if (!waiter.missing.empty()) waiter.again.push_back(waiter.missing);
+  });
   wake_waiters();
 }
 
 Result<> Region::add_pin(Range pages, bool passing) {
-  const bool fits = pins_.bytes_with(pages) <= evictor_.most_pinned() &&
-                    (passing || evictor_.can_pin(user_pins_.bytes_with(pages)));
+  const uint64_t all = pins_.bytes_with(pages);
+  const bool fits = all <= evictor_.most_pinned() && evictor_.can_pin(all) &&
+                    (passing || evictor_.can_pin_for_good(user_pins_.bytes_with(pages)));
   if (memory_->on_demand() && !fits)
     return fail(Code::no_memory, std::to_string(pages.length) + " bytes exceed what is left of " +
                                      std::to_string(evictor_.most_pinned()) +
                                      " bytes, seven eighths of the budget");
   pins_.add(pages);
   if (!passing) user_pins_.add(pages);
-  evictor_.set_pinned(user_pins_.bytes());
+  evictor_.set_pinned(user_pins_.bytes(), pins_.bytes());
   passing_ += passing;
   return {};
 }
@@ -406,32 +432,39 @@ loop::Task<Result<>> Region::add_pin_in_turn(Range pages, bool passing) {
   const bool hopeless = pages.length > evictor_.most_pinned();
   if (turns_.empty() || hopeless) {
     Result<> added = add_pin(pages, passing);
-    if (added || passing_ == 0 || hopeless) co_return added;
+    if (added || hopeless || !room_may_come()) co_return added;
   }
   const auto self = turns_.insert(turns_.end(), nullptr);
-  bool expired = false;
   loop::Timer timer(environment_.loop, [&] {
-    expired = true;
-    if (*self) (*self)->set();
+    if (*self && !(*self)->is_set()) (*self)->set();
   });
-  if (options_.deadline > loop::Clock::duration::zero()) timer.start(options_.deadline);
+  const loop::Deadline until = loop::deadline_after(options_.deadline);
+  bool expired = false;
   Result<> added;
   do {
+    // Nobody tells a region that another one has let go: whose turn is next looks for himself.
+    const bool looks = turns_.begin() == self && evictor_.others_hold_pins();
+    const loop::Deadline look = looks ? loop::Clock::now() + kLookForRoom : until;
+    if (look != loop::kNever) timer.start(std::min(look, until) - loop::Clock::now());
     loop::Event turn;
     *self = &turn;
     co_await turn;
     *self = nullptr;
+    expired = loop::Clock::now() >= until;
     added = closing_  ? fail(Code::canceled, "the region was closed")
             : expired ? fail(Code::timed_out, "no room within the deadline")
                       : add_pin(pages, passing);
-  } while (!added && passing_ > 0 && !closing_ && !expired);
+  } while (!added && room_may_come() && !closing_ && !expired);
   turns_.erase(self);
   give_turn();
   co_return added;
 }
 
+// As long as calls that let go by themselves hold pins, here or elsewhere.
+bool Region::room_may_come() const { return passing_ > 0 || evictor_.others_hold_pins(); }
+
 void Region::give_turn() {
-  if (!turns_.empty() && turns_.front()) turns_.front()->set();
+  if (!turns_.empty() && turns_.front() && !turns_.front()->is_set()) turns_.front()->set();
 }
 
 loop::Task<Result<>> Region::pin_pages(Range pages, bool passing) {
@@ -448,7 +481,7 @@ bool Region::let_go(Range pages, bool passing) {
   if (!passing && !user_pins_.remove(pages)) return false;
   passing_ -= passing;
   pins_.remove(pages);
-  evictor_.set_pinned(user_pins_.bytes());
+  evictor_.set_pinned(user_pins_.bytes(), pins_.bytes());
   fetcher_.pump();  // somebody may have waited for the room
   give_turn();
   return true;
@@ -520,14 +553,14 @@ loop::Task<Result<>> Region::evict(Range range) {
 loop::Task<Result<>> Region::wait() {
   loop::Gate::Pass pass(operations_);
   Waiter waiter;
-  const auto self = waiters_.insert(waiters_.end(), &waiter);
+  waiters_.add(waiter);
   while (fetcher_.has_background() && !closing_) {
     loop::Event wakeup;
     waiter.wakeup = &wakeup;
     co_await wakeup;
     waiter.wakeup = nullptr;
   }
-  waiters_.erase(self);
+  waiters_.remove(waiter);
   if (closing_) co_return fail(Code::canceled, "the region was closed");
   co_return std::exchange(background_, Result<>());
 }

@@ -20,6 +20,7 @@
 #include "region/fill.hpp"
 #include "region/pins.hpp"
 #include "region/readahead.hpp"
+#include "region/waiters.hpp"
 #include "region/waiting_faults.hpp"
 #include "resource/resource.hpp"
 
@@ -91,15 +92,6 @@ class Region {
   loop::Task<void> close();
 
  private:
-  // A caller who waits for pages, woken whenever some may have come.
-  struct Waiter {
-    Range missing;  // what is not known to be here
-    std::vector<Range> again;  // to be asked for once more
-    Error cause{Code::ok, ""};   // why it had to be
-    loop::Event* wakeup = nullptr;
-    Result<> result;
-  };
-
   Region(Environment environment, std::unique_ptr<resource::Resource> resource,
          std::unique_ptr<memory::LocalMemory> memory, RegionOptions options);
 
@@ -116,16 +108,19 @@ class Region {
   static bool is_final(const Fetch& fetch, const Result<>& result);
   void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
   void tell_waiters(const Fetch& fetch, const Result<>& result);
-  void on_landed();
+  void on_landed(Range pages);
+  void wake_at(Range pages);
   void wake_waiters();
 
   loop::Task<Result<>> require(Range pages);
   void request_pages(Range pages);
   Result<bool> arrived(Waiter& waiter);
+  Failure used_up() const;
   void forget_required();
   // `passing`: for a call that lets go by itself.
   Result<> add_pin(Range pages, bool passing);
   loop::Task<Result<>> add_pin_in_turn(Range pages, bool passing);
+  bool room_may_come() const;
   void give_turn();
   loop::Task<Result<>> pin_pages(Range pages, bool passing);
   bool let_go(Range pages, bool passing);  // false: they aren't pinned
@@ -145,9 +140,10 @@ class Region {
   WaitingFaults faults_;
   Fetcher fetcher_;
   std::unique_ptr<loop::FdWatch> watch_;
-  std::list<Waiter*> waiters_;
+  Waiters waiters_;
   std::atomic<size_t> waiting_ = 0;  // the size of waiters_, for the threads that land
-  std::atomic<bool> wakeup_posted_ = false;
+  std::mutex landed_mutex_;
+  std::vector<Range> landed_;  // under landed_mutex_: for waiters to be told of
   std::list<loop::Event*> turns_;  // of calls that wait until there is room for their pins
   size_t passing_ = 0;             // pins of calls that let go by themselves
   std::shared_ptr<Region*> self_;  // for what is posted and may come after the end

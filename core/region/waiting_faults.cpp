@@ -18,9 +18,10 @@ WaitingFaults::WaitingFaults(loop::Loop& loop, loop::Clock::duration patience,
 void WaitingFaults::add(uint64_t offset) { add_for(offset, patience_); }
 
 void WaitingFaults::add_for(uint64_t offset, loop::Clock::duration patience) {
-  deadlines_.try_emplace(offset, loop::deadline_after(patience));
+  const loop::Deadline deadline = loop::deadline_after(patience);
+  deadlines_.try_emplace(offset, deadline);
   // Left armed when its fault is settled: that is cheaper than a new timer for each fault.
-  if (!armed_ && patience > loop::Clock::duration::zero()) arm();
+  if (deadline < armed_for_) arm();
 }
 
 void WaitingFaults::settle(Range range) {
@@ -43,8 +44,8 @@ std::vector<uint64_t> WaitingFaults::in(Range range) const {
 void WaitingFaults::arm() {
   loop::Deadline earliest = loop::kNever;
   for (const auto& [offset, deadline] : deadlines_) earliest = std::min(earliest, deadline);
-  armed_ = earliest != loop::kNever;
-  if (armed_) timer_.start(earliest - loop::Clock::now());
+  armed_for_ = earliest;
+  if (earliest != loop::kNever) timer_.start(earliest - loop::Clock::now());
 }
 
 void WaitingFaults::on_timer() {

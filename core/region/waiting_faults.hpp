@@ -30,7 +30,7 @@ class WaitingFaults {
   const loop::Clock::duration patience_;
   std::function<void(uint64_t)> expired_;
   std::map<uint64_t, loop::Deadline> deadlines_;
-  bool armed_ = false;
+  loop::Deadline armed_for_ = loop::kNever;  // never: not armed
   loop::Timer timer_;
 };
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 
 #include "capi/stalling_server.hpp"
 #include "capi/support.hpp"
@@ -36,6 +37,46 @@ TEST_F(RegionTest, IsTheObjectInMemory) {
   const Resource resource = open_resource(file_.url());
   EXPECT_GT(r3map_resource_version(resource.get(), resources, sizeof resources), 0);
   EXPECT_STREQ(version, resources);
+}
+
+// Nobody but the caller's own thread may wait for the caller's memory.
+TEST_F(RegionTest, TheUrlMayLieInARegion) {
+  const TempFile list(0);
+  std::ofstream(list.path()) << file_.url() << '\0';
+  const Region holds_it = open_region(list.url());
+  const auto* url = reinterpret_cast<const char*>(data_of(holds_it));
+  r3map_region* region = nullptr;
+  ASSERT_EQ(r3map_region_open(&region, url, nullptr), R3MAP_OK) << message();
+  EXPECT_EQ(r3map_region_close(region), R3MAP_OK);
+}
+
+TEST_F(RegionTest, WhatIsWrittenMayLieInARegion) {
+  const Region source = open_region(file_.url());
+  const Resource memory = open_resource("memory:3M");
+  ASSERT_EQ(r3map_resource_write(memory.get(), data_of(source), 3 * kMiB, 0), R3MAP_OK) << message();
+  std::vector<std::byte> got(3 * kMiB);
+  EXPECT_EQ(r3map_resource_read(memory.get(), got.data(), got.size(), 0), R3MAP_OK);
+  EXPECT_EQ(got, content(0, got.size()));
+}
+
+// Each used to be woken by every landing: fifty thousand took a minute.
+TEST_F(RegionTest, VeryManySmallReadsAtOnce) {
+  constexpr uint64_t kReads = 50'000, kStep = 60;
+  const Region region = open_region(file_.url());
+  const Queue queue = new_queue();
+  std::vector<std::byte> got(kReads * 16);
+  for (uint64_t i = 0; i < kReads; ++i)
+    ASSERT_EQ(r3map_region_read_async(region.get(), &got[i * 16], 16, i * kStep, queue.get(), i),
+              R3MAP_OK);
+  r3map_completion completion{};
+  completion.struct_size = sizeof completion;
+  for (uint64_t i = 0; i < kReads; ++i) {
+    ASSERT_EQ(r3map_queue_next(queue.get(), &completion, 30'000), 1);
+    ASSERT_EQ(completion.code, R3MAP_OK) << completion.message;
+  }
+  const std::vector<std::byte> all = content(0, kSize);
+  for (uint64_t i = 0; i < kReads; ++i)
+    ASSERT_TRUE(std::equal(&got[i * 16], &got[i * 16] + 16, &all[i * kStep])) << i;
 }
 
 TEST_F(RegionTest, APathIsAUrl) {

@@ -13,7 +13,7 @@ namespace {
 using test::FakeMemory;
 using test::pages;
 
-void nothing() {}
+void nothing(Range) {}
 
 TEST(FetchSink, AnySlicingOfTheBytesYieldsTheSamePages) {
   test::Random random;
@@ -28,7 +28,7 @@ TEST(FetchSink, AnySlicingOfTheBytesYieldsTheSamePages) {
     const std::vector<std::byte> object = random.bytes(size);
     const uint64_t generation = fill.begin(range);
     int progress = 0;
-    FetchSink sink(fill, generation, range, size, random.one_in(2), [&] { ++progress; });
+    FetchSink sink(fill, generation, range, size, random.one_in(2), [&](Range) { ++progress; });
     const Range wanted = intersect(range, {0, size});
     const uint64_t most = random.one_in(2) ? pages(5) : random.between(1, 3 * kPage);
     for (uint64_t at = wanted.offset; at < wanted.end();) {

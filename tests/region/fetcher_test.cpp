@@ -38,7 +38,7 @@ class FetcherTest : public test::LoopTest {
             if (fetch.landed > 0) evictor_->arrived(fetch.range);
             ended_.push_back({fetch.range, fetch.urgency, result ? Code::ok : result.error().code});
           },
-          [this] { ++progress_; });
+          [this](Range) { ++progress_; });
     });
   }
   void TearDown() override {
@@ -324,7 +324,7 @@ TEST_F(FetcherTest, AStoreThatDeliversTooLittleIsFoundOut) {
         [this](const Fetch& fetch, const Result<>& result) {
           ended_.push_back({fetch.range, fetch.urgency, result ? Code::ok : result.error().code});
         },
-        [] {});
+        [](Range) {});
     fetcher_->demand({0, pages(2)});
   });
   idle();

@@ -635,6 +635,18 @@ TEST_F(RegionTest, LastingPinsOfAllRegionsLeaveSomeOfTheCommonBudget) {
   EXPECT_EQ(second->pin({0, 30 * kMiB}), Code::ok);
 }
 
+// Each alone fits the common budget, all together do not: they wait for one another.
+TEST_F(RegionTest, CallsOfManyRegionsShareTheCommonBudget) {
+  std::vector<std::unique_ptr<TestRegion>> regions;
+  for (int i = 0; i < 6; ++i) regions.push_back(open({.size = 128 * kMiB}));
+  std::vector<std::future<Code>> calls;
+  for (auto& region : regions)
+    for (int round = 0; round < 2; ++round)
+      calls.push_back(std::async(std::launch::async,
+                                 [&, round] { return region->populate({round * 60 * kMiB, 60 * kMiB}); }));
+  for (auto& call : calls) EXPECT_EQ(get(call), Code::ok);
+}
+
 TEST_F(RegionTest, APrefetchWorksWhenTheBudgetIsFull) {
   const auto region = open({.size = 64 * kMiB}, {.budget = 4 * kMiB, .pull = Pull::none});
   EXPECT_EQ(region->populate({0, 3 * kMiB}), Code::ok);
