@@ -3,7 +3,7 @@
 #include "r3map.h"
 #include "r3map.h"
 
-int r3map_header_in_c99(void);
+int header_in_c99(void);
 
 static int opens(const char *url) {
   r3map_region *region = NULL;
@@ -19,7 +19,7 @@ static int opens(const char *url) {
   return r3map_region_close(region);
 }
 
-int r3map_header_in_c99(void) {
+int header_in_c99(void) {
   /* Initialised with the wrong type, each of these is an error. */
   const char *(*const message)(void) = r3map_last_error_message;
   const char *(*const name)(int) = r3map_error_name;

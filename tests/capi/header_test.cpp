@@ -5,11 +5,11 @@
 
 #include <type_traits>
 
-extern "C" int r3map_header_in_c99(void);
+extern "C" int header_in_c99(void);
 
 namespace {
 
-TEST(Header, WorksInC99) { EXPECT_EQ(r3map_header_in_c99(), 0); }
+TEST(Header, WorksInC99) { EXPECT_EQ(header_in_c99(), 0); }
 
 TEST(Header, IsPlainData) {
   static_assert(std::is_trivial_v<r3map_completion> && std::is_standard_layout_v<r3map_completion>);
