@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "base/result.hpp"
 #include "r3map.h"
@@ -37,6 +38,14 @@ inline int report(const Error& error) noexcept {
   return report(static_cast<int>(error.code), error.message.c_str());
 }
 
+inline int report_errno(int number) noexcept {
+  try {
+    return report(fail_errno("the system refuses", number).value());
+  } catch (...) {
+    return report(R3MAP_ENOMEM, "out of memory");
+  }
+}
+
 // "operation url: message"
 inline Error in_context(Error error, const char* operation, const std::string& url) {
   error.message = std::string(operation) + (url.empty() ? "" : " " + url) + ": " + error.message;
@@ -57,6 +66,8 @@ int guarded(Work work) noexcept {
     }
   } catch (const std::bad_alloc&) {
     return report(R3MAP_ENOMEM, "out of memory");
+  } catch (const std::system_error& error) {  // no thread could be had
+    return report_errno(error.code().value());
   } catch (const std::exception& error) {
     return report(R3MAP_EINTERNAL, error.what());
   }
