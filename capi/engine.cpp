@@ -16,7 +16,7 @@ namespace r3map::capi {
 namespace {
 
 constexpr unsigned kIo = 4;
-constexpr unsigned kMovers = 2;
+constexpr unsigned kMovers = 3;
 constexpr unsigned kFillers = 2;
 
 std::mutex mutex;          // also held over fork(), so that no child inherits it locked
@@ -67,7 +67,7 @@ Engine::Engine(std::unique_ptr<loop::Loop> loop)
       fillers_(*loop_, "r3map-fill", kFillers),
       budget_(region::default_budget()) {
   backend::register_memory(registry_, fillers_);
-  backend::register_file(registry_, io_);
+  backend::register_file(registry_, io_, movers_);
 }
 
 loop::Task<Result<int>> Engine::open_http() {

@@ -30,9 +30,11 @@ class Engine {
   void at_exit();
 
   std::unique_ptr<loop::Loop> loop_;
-  // Apart, so that what may hang (a file system) holds up nothing but itself.
-  loop::WorkerPool io_;       // files
-  loop::WorkerPool movers_;   // large copies out of regions, unmapping
+  // Apart by whether a page fault's answer can need them: io_ and fillers_ wait for nobody but the
+  // store. movers_ touch the caller's memory and do what may take long; file writes are bulk there,
+  // so that a file system that hangs leaves a thread for the rest.
+  loop::WorkerPool io_;       // reading and opening files
+  loop::WorkerPool movers_;   // large copies out of regions, unmapping, writing files
   loop::WorkerPool fillers_;  // large copies into regions
   region::Budget budget_;
   std::unique_ptr<http::Client> http_;

@@ -23,13 +23,14 @@ constexpr uint64_t kInline = 64 << 10;
 
 }  // namespace
 
-Result<std::unique_ptr<FileResource>> FileResource::open(loop::WorkerPool& workers,
+Result<std::unique_ptr<FileResource>> FileResource::open(loop::WorkerPool& readers,
+                                                         loop::WorkerPool& writers,
                                                          std::string path) {
   // Without O_NONBLOCK the open of a FIFO waits for its writer.
   constexpr int kFlags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   const int fd = ::open(path.c_str(), O_RDONLY | kFlags);
   if (fd < 0) return fail_errno("can't open the file", errno);
-  std::unique_ptr<FileResource> file(new FileResource(workers, fd));
+  std::unique_ptr<FileResource> file(new FileResource(readers, writers, fd));
   file->info_.read_only = faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) < 0;
   if (Result<> identified = file->identify(); !identified)
     return fail(std::move(identified.error()));
@@ -48,6 +49,7 @@ Result<> FileResource::identify() {
   if (block_device_) {
     if (ioctl(fd_, BLKGETSIZE64, &info_.size) < 0)
       return fail_errno("can't ask for the device's size", errno);
+    if (int locked = 0; ioctl(fd_, BLKROGET, &locked) == 0 && locked) info_.read_only = true;
   } else if (S_ISREG(status.st_mode)) {
     info_.size = static_cast<uint64_t>(status.st_size);
     modified_ = status.st_mtim;
@@ -69,7 +71,7 @@ Result<> FileResource::verify_unchanged() const {
   if (fstat(fd_, &status) < 0) return fail_errno("can't stat the file", errno);
   const bool same_time = status.st_mtim.tv_sec == modified_.tv_sec &&
                          status.st_mtim.tv_nsec == modified_.tv_nsec;
-  if (static_cast<uint64_t>(status.st_size) != info_.size || !same_time)
+  if (static_cast<uint64_t>(status.st_size) != info_.size || (!same_time && writing_ == 0))
     return fail(Code::stale, "the file changed since it was opened");
   return {};
 }
@@ -82,7 +84,7 @@ bool FileResource::read_cached(Range range, resource::Sink& sink) {
   if (buffer.size() < range.length) buffer = own;
   iovec part{buffer.data(), range.length};
   const ssize_t got = preadv2(fd_, &part, 1, static_cast<off_t>(range.offset), RWF_NOWAIT);
-  // While somebody writes, this thread must not wait for him.
+  // This thread does not wait for others that ask a slow file system.
   std::unique_lock lock(version_mutex_, std::try_to_lock);
   if (got != static_cast<ssize_t>(range.length) || !lock || !verify_unchanged()) return false;
   sink.bytes(range.offset, buffer.first(range.length));
@@ -120,13 +122,14 @@ loop::Task<Result<>> FileResource::read(Range range, resource::Request request,
                                         resource::Sink& sink) {
   const bool urgent = request.urgency <= resource::Urgency::require;
   if (urgent && range.length <= kInline && read_cached(range, sink)) co_return Result<>();
-  auto reading = workers_.run(urgent ? loop::Priority::urgent : loop::Priority::bulk,
+  auto reading = readers_.run(urgent ? loop::Priority::urgent : loop::Priority::bulk,
                               [&] { return read_blocking(range, request, sink); });
   co_return co_await reading;
 }
 
-// The same file, whatever its name points to by now. Under version_mutex_.
+// The same file, whatever its name points to by now.
 Result<int> FileResource::writable_descriptor() {
+  std::lock_guard lock(write_fd_mutex_);
   if (write_fd_ < 0) {
     const std::string self = "/proc/self/fd/" + std::to_string(fd_);
     write_fd_ = ::open(self.c_str(), O_WRONLY | O_CLOEXEC);
@@ -135,12 +138,29 @@ Result<int> FileResource::writable_descriptor() {
   return write_fd_;
 }
 
-Result<> FileResource::write_blocking(uint64_t offset, std::span<const std::byte> data) {
+Result<> FileResource::begin_write() {
   std::lock_guard lock(version_mutex_);
   // What we were given belongs to the file as it was when we opened it.
   if (Result<> same = verify_unchanged(); !same) return same;
+  ++writing_;
+  return {};
+}
+
+// Also after a failure: what did get written is ours. The file's time is known again when the last
+// of our writes has ended.
+Result<> FileResource::end_write() {
+  std::lock_guard lock(version_mutex_);
+  if (--writing_ > 0) return {};
+  struct stat status;
+  if (fstat(fd_, &status) < 0) return fail_errno("can't stat the file", errno);
+  modified_ = status.st_mtim;
+  return {};
+}
+
+Result<> FileResource::write_blocking(uint64_t offset, std::span<const std::byte> data) {
   const Result<int> fd = writable_descriptor();
   if (!fd) return fail(fd.error());
+  if (Result<> begun = begin_write(); !begun) return begun;
   Result<> result;
   while (!data.empty() && result) {
     const ssize_t put = pwrite(*fd, data.data(), data.size(), static_cast<off_t>(offset));
@@ -152,11 +172,8 @@ Result<> FileResource::write_blocking(uint64_t offset, std::span<const std::byte
       offset += static_cast<uint64_t>(put);
     }
   }
-  // Also after a failure: what did get written is ours.
-  struct stat status;
-  if (fstat(*fd, &status) < 0) return fail_errno("can't stat the file", errno);
-  modified_ = status.st_mtim;
-  return result;
+  const Result<> ended = end_write();
+  return result ? ended : result;
 }
 
 loop::Task<Result<>> FileResource::write(uint64_t offset, std::span<const std::byte> data,
@@ -164,13 +181,12 @@ loop::Task<Result<>> FileResource::write(uint64_t offset, std::span<const std::b
   if (info_.read_only) co_return fail(Code::read_only, "the file can't be written");
   if (Result<Range> range = checked_range(offset, data.size(), info_.size); !range)
     co_return fail(std::move(range.error()));
-  auto writing =
-      workers_.run(loop::Priority::urgent, [&] { return write_blocking(offset, data); });
+  auto writing = writers_.run(loop::Priority::bulk, [&] { return write_blocking(offset, data); });
   co_return co_await writing;
 }
 
 loop::Task<Result<>> FileResource::flush(resource::Request) {
-  auto syncing = workers_.run(loop::Priority::urgent, [&]() -> Result<> {
+  auto syncing = writers_.run(loop::Priority::bulk, [&]() -> Result<> {
     if (fdatasync(fd_) < 0) return fail_errno("can't flush the file", errno);
     return {};
   });
@@ -179,24 +195,27 @@ loop::Task<Result<>> FileResource::flush(resource::Request) {
 
 namespace {
 
-loop::Task<Result<std::unique_ptr<resource::Resource>>> open_file(loop::WorkerPool& workers,
+loop::Task<Result<std::unique_ptr<resource::Resource>>> open_file(loop::WorkerPool& readers,
+                                                                  loop::WorkerPool& writers,
                                                                   resource::Url url) {
   const bool absolute = url.rest.starts_with('/') || !url.has_authority;
   Result<std::string> path = resource::percent_decode(url.rest);
   if (!path) co_return fail(std::move(path.error()));
   if (!absolute || path->empty())
     co_return fail(Code::invalid, "malformed URL '" + url.text + "': expected file:///path");
-  auto opening = workers.run(loop::Priority::urgent, [&] { return FileResource::open(workers, *path); });
+  auto opening = readers.run(loop::Priority::urgent,
+                             [&] { return FileResource::open(readers, writers, *path); });
   co_return co_await opening;
 }
 
 }  // namespace
 
-void register_file(resource::Registry& registry, loop::WorkerPool& workers) {
+void register_file(resource::Registry& registry, loop::WorkerPool& readers,
+                   loop::WorkerPool& writers) {
   registry.add({"file",
                 {},
-                [&workers](resource::Url url, resource::Options, resource::Request) {
-                  return open_file(workers, std::move(url));
+                [&readers, &writers](resource::Url url, resource::Options, resource::Request) {
+                  return open_file(readers, writers, std::move(url));
                 }});
 }
 

@@ -78,8 +78,9 @@ class Resource {
   // of an answer are checked before its first byte reaches the sink.
   virtual loop::Task<Result<>> read(Range range, Request request, Sink& sink) = 0;
 
-  // All of `data` at `offset`, inside the size; `data` is memory that can be read without a fault. Written means visible to later reads; durable only
-  // after flush(). Code::read_only where the store has no random writes.
+  // All of `data` at `offset`, inside the size. `data` must not be a region's memory, whose page
+  // faults the reading thread might have to answer itself. Written means visible to later reads;
+  // durable only after flush(). Code::read_only where the store has no random writes.
   virtual loop::Task<Result<>> write(uint64_t offset, std::span<const std::byte> data,
                                      Request request);
   virtual loop::Task<Result<>> flush(Request request);

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <string>
 
 #include "resource/contract.hpp"
@@ -63,7 +64,7 @@ struct FileStore {
   std::unique_ptr<resource::Resource> make(loop::WorkerPool& workers,
                                            std::span<const std::byte> content) {
     put(directory / "content", content);
-    auto file = FileResource::open(workers, directory / "content");
+    auto file = FileResource::open(workers, workers, directory / "content");
     if (!file) return nullptr;
     return std::move(*file);
   }
@@ -82,18 +83,18 @@ class FileTest : public LoopTest {
     put(path_, content_);
   }
   std::unique_ptr<FileResource> open() {
-    auto file = FileResource::open(workers_, path_);
+    auto file = FileResource::open(workers_, workers_, path_);
     EXPECT_TRUE(file) << file.error().message;
     return file ? std::move(*file) : nullptr;
   }
   Code open_code(const std::string& path) {
-    const auto file = FileResource::open(workers_, path);
+    const auto file = FileResource::open(workers_, workers_, path);
     return file ? Code::ok : file.error().code;
   }
   // Opens by URL and reads all.
   Result<Bytes> read_url(const std::string& url) {
     resource::Registry registry;
-    backend::register_file(registry, workers_);
+    backend::register_file(registry, workers_, workers_);
     auto file =
         run<std::unique_ptr<resource::Resource>>([&] { return registry.open(url, {}, {}); });
     if (!file) return fail(file.error());
@@ -155,7 +156,7 @@ TEST_F(FileTest, AFifoIsRefusedAndNotWaitedFor) {
 }
 
 TEST_F(FileTest, AProgramThatRunsCanBeReadAndNotWritten) {
-  const auto file = FileResource::open(workers_, fs::read_symlink("/proc/self/exe"));
+  const auto file = FileResource::open(workers_, workers_, fs::read_symlink("/proc/self/exe"));
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_EQ(write_code(**file, 0, Bytes(1)), Code::read_only);
 }
@@ -238,6 +239,50 @@ TEST_F(FileTest, OurOwnWritesAreNoChange) {
   expect_stale(*file);
 }
 
+TEST_F(FileTest, AForeignWriteAfterOurOwnIsNoticed) {
+  const auto file = open();
+  EXPECT_EQ(write_code(*file, 0, Bytes(10, std::byte{1})), Code::ok);
+  std::fill_n(content_.begin(), 10, std::byte{1});
+  expect_content(*file);
+  age(path_);
+  expect_stale(*file);
+  EXPECT_EQ(write_code(*file, 0, Bytes(10)), Code::stale);
+}
+
+// What may take long must not hold up what answers page faults.
+TEST_F(FileTest, WritesThatWaitHoldUpNoReads) {
+  loop::WorkerPool writers(*loop_, "writers", 1);
+  auto file = FileResource::open(workers_, writers, path_);
+  ASSERT_TRUE(file) << file.error().message;
+  std::promise<void> gate;
+  writers.post(loop::Priority::bulk, [&] { gate.get_future().wait(); });
+  std::vector<std::future<bool>> waiting;
+  for (int i = 0; i < 4; ++i) {
+    waiting.push_back(std::async(
+        std::launch::async, [&] { return write_code(**file, 0, Bytes(10)) == Code::ok; }));
+    waiting.push_back(std::async(std::launch::async, [&] {
+      return run<void>([&] { return (*file)->flush({}); }).has_value();
+    }));
+  }
+  for (int i = 0; i < 100; ++i) expect_content(**file);
+  gate.set_value();
+  for (auto& one : waiting) EXPECT_TRUE(one.get());
+}
+
+TEST_F(FileTest, ManyWritesAtOnceAreAllOurOwn) {
+  const auto file = open();
+  std::vector<std::future<Code>> writes;
+  const Bytes part(100'000, std::byte{7});
+  for (int i = 0; i < 40; ++i)
+    writes.push_back(std::async(
+        std::launch::async, [&, i] { return write_code(*file, uint64_t(i) % 4 * 100'000, part); }));
+  for (auto& write : writes) EXPECT_EQ(write.get(), Code::ok);
+  content_.assign(400'000, std::byte{7});
+  expect_content(*file);
+  age(path_);
+  expect_stale(*file);
+}
+
 TEST_F(FileTest, OpensByUrl) {
   const std::string odd = directory_ / "100% \xc3\xa4?b#c+d&e";
   put(odd, content_);
@@ -276,7 +321,7 @@ Code code_as_nobody(const Child& child, const std::string& path, bool& read_only
   auto loop = loop::Loop::start("loop");
   CHILD_CHECK(child, loop.has_value());
   loop::WorkerPool workers(**loop, "worker", 1);
-  const auto file = FileResource::open(workers, path);
+  const auto file = FileResource::open(workers, workers, path);
   if (!file) return file.error().code;
   read_only = (*file)->info().read_only;
   StrictSink sink({0, 4});
@@ -345,7 +390,7 @@ TEST_F(FileTest, ABlockDevice) {
   put(path_, content_);
   const LoopDevice device(path_);
   if (!device.attached()) GTEST_SKIP() << "no loop device can be had here";
-  const auto file = FileResource::open(workers_, device.name());
+  const auto file = FileResource::open(workers_, workers_, device.name());
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_EQ((*file)->info().size, content_.size());
   EXPECT_FALSE((*file)->info().read_only);
