@@ -1,6 +1,8 @@
 // What stands behind the handles, and the tables that find it.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -108,6 +110,19 @@ Result<uint64_t> run(Engine& engine, Operation operation);
 // Starts it; its result goes to the queue.
 Result<> run_async(Engine& engine, r3map_queue* queue, uint64_t tag, Operation operation,
                    std::function<void(uint64_t)> undo = nullptr);
+
+// What the header promises of `struct_size`: at least `size01`, what the struct was in version 0.1.
+template <typename Struct>
+Result<> check_struct(const Struct* given, size_t size01, const char* name) {
+  if (given && given->struct_size >= size01) return {};
+  return fail(Code::invalid, std::string(name) + ": NULL, or its struct_size is not set");
+}
+// Writes what the caller's version of the struct has, and not the rest.
+template <typename Struct>
+void fill_struct(Struct* given, Struct values) {
+  values.struct_size = given->struct_size;
+  std::memcpy(given, &values, std::min<size_t>(given->struct_size, sizeof values));
+}
 
 // Copies a text out as the header promises; answers its full length.
 int copy_text(const std::string& text, char* buffer, size_t length);

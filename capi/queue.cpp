@@ -38,19 +38,20 @@ int r3map_queue_descriptor(r3map_queue* queue) {
 int r3map_queue_next(r3map_queue* queue, r3map_completion* completion, int64_t timeout_ms) {
   return guarded([&]() -> Result<int> {
     constexpr size_t kSize01 = offsetof(r3map_completion, message) + sizeof completion->message;
-    if (!completion || completion->struct_size < kSize01)
-      return fail(Code::invalid, "completion: NULL, or its struct_size is not set");
+    if (Result<> fits = check_struct(completion, kSize01, "completion"); !fits)
+      return fail(std::move(fits.error()));
     Result<std::shared_ptr<QueueObject>> object = queue_table().get(queue);
     if (!object) return fail(std::move(object.error()));
     Completion next;
     const Result<bool> found = (*object)->next(next, timeout_ms);
     if (!found) return fail(found.error());
     if (!*found) return 0;
-    completion->tag = next.tag;
-    completion->code = next.result ? 0 : static_cast<int32_t>(next.result.error().code);
-    completion->value = next.result.value_or(0);
-    copy_text(next.result ? "" : next.result.error().message, completion->message,
-              sizeof completion->message);
+    r3map_completion all{};
+    all.tag = next.tag;
+    all.code = next.result ? 0 : static_cast<int32_t>(next.result.error().code);
+    all.value = next.result.value_or(0);
+    copy_text(next.result ? "" : next.result.error().message, all.message, sizeof all.message);
+    fill_struct(completion, all);
     return 1;
   });
 }

@@ -1,7 +1,6 @@
 // Regions: a resource in memory.
 
 #include <cstddef>
-#include <cstring>
 
 #include "guard.hpp"
 #include "objects.hpp"
@@ -287,8 +286,7 @@ int r3map_region_wait_async(r3map_region* region, r3map_queue* queue, uint64_t t
 int r3map_region_stats(r3map_region* region, r3map_stats* stats) {
   return with_range(region, 0, 0, "stats", [&](const RegionPtr& object, Range) -> Result<> {
     constexpr size_t kSize01 = offsetof(r3map_stats, evicted) + sizeof stats->evicted;
-    if (!stats || stats->struct_size < kSize01)
-      return fail(Code::invalid, "stats: NULL, or its struct_size is not set");
+    if (Result<> fits = check_struct(stats, kSize01, "stats"); !fits) return fits;
     region::RegionStats now;
     if (Result<> asked = run_operation(object, "stats",
                                        [&now](region::Region& open) {
@@ -302,7 +300,7 @@ int r3map_region_stats(r3map_region* region, r3map_stats* stats) {
                              now.budget,         now.faults,          now.failed_faults,
                              now.requests,       now.failed_requests, now.fetched,
                              now.evicted};
-    std::memcpy(stats, &all, std::min<size_t>(stats->struct_size, sizeof all));
+    fill_struct(stats, all);
     return {};
   });
 }

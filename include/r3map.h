@@ -12,8 +12,10 @@
  * There are no callbacks: r3map's threads never run the caller's code. What takes long has a
  * blocking form and one that ends in `_async`, whose completion is fetched from a queue.
  *
- * A struct that r3map fills begins with `struct_size`, which the caller sets to what the struct was
- * when the caller was compiled: fields that came later are not written.
+ * A struct that r3map fills begins with `struct_size`, which the caller sets to the struct's sizeof.
+ * Later versions add fields only at the end. Fields that the caller was compiled without are not
+ * written, and fields that the library does not know are left as they are. Less than the struct had
+ * in version 0.1 is R3MAP_EINVAL.
  *
  * Offsets, lengths and sizes are in bytes, times in milliseconds. Unless a function says
  * otherwise, it may be called from any thread.
@@ -147,9 +149,9 @@ R3MAP_API void r3map_queue_free(r3map_queue *queue);
 R3MAP_API int r3map_queue_descriptor(r3map_queue *queue);
 
 /** Takes the next completion. @param timeout_ms 0: don't wait; negative: wait for ever.
- * @return 1 and fills `completion`; 0 when none came in time, or when a signal's handler has run and
- * there is a time-out; R3MAP_EBADF, also when the queue is
- * freed meanwhile. Since 0.1. */
+ * @return 1 and fills `completion`; 0 when none came in time; R3MAP_EBADF, also when the queue is
+ * freed meanwhile. A signal's handler that ran in the waiting thread ends a wait that has a limit
+ * early, with 0; a wait for ever goes on. Since 0.1. */
 R3MAP_API int r3map_queue_next(r3map_queue *queue, r3map_completion *completion,
                                int64_t timeout_ms);
 

@@ -1,7 +1,12 @@
 // Queues: where asynchronous calls deliver.
 
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <set>
 
 #include "capi/stalling_server.hpp"
@@ -39,6 +44,64 @@ TEST(Queue, RefusesWhatItCanNotFill) {
   EXPECT_FAILS(R3MAP_EINVAL, "NULL", r3map_queue_next(queue.get(), nullptr, 0));
   completion.struct_size = sizeof completion + 8;  // of a later version
   EXPECT_EQ(r3map_queue_next(queue.get(), &completion, 0), 0);
+}
+
+// As of region_test.cpp's for its struct.
+TEST(Queue, TheStructOfVersion01IsEnough) {
+  constexpr uint32_t kSize01 = 536;
+  const Queue queue = new_queue();
+  const Region region = open_region("memory:1M");
+  alignas(r3map_completion) unsigned char room[sizeof(r3map_completion) + 64];
+  for (const uint32_t size : {kSize01, kSize01 + 8, uint32_t{sizeof room}}) {
+    EXPECT_EQ(r3map_region_populate_async(region.get(), 0, 4096, queue.get(), 77), R3MAP_OK);
+    std::memset(room, 0xaa, sizeof room);
+    std::memcpy(room, &size, sizeof size);
+    auto* const completion = reinterpret_cast<r3map_completion*>(room);
+    EXPECT_EQ(r3map_queue_next(queue.get(), completion, 30'000), 1);
+    EXPECT_EQ(completion->struct_size, size);
+    EXPECT_EQ(completion->tag, 77u);
+    for (size_t at = std::min<size_t>(size, sizeof(r3map_completion)); at < sizeof room; ++at)
+      ASSERT_EQ(room[at], 0xaa) << size << ": the byte at " << at;
+  }
+}
+
+// Who runs handlers outside the signal, as Python does, finds out; who waits for ever does not.
+TEST(Queue, ASignalEndsAWaitThatHasALimit) {
+  struct sigaction action {}, before {};
+  static std::atomic<int> handled = 0;
+  action.sa_handler = [](int) { ++handled; };
+  action.sa_flags = SA_RESTART;
+  ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
+  const Queue queue = new_queue();
+  const Region region = open_region("memory:1M");
+  for (const int64_t timeout_ms : {60'000, -1}) {
+    std::atomic<bool> ended = false;
+    std::promise<pthread_t> started;
+    std::promise<void> leave;  // until then there is a thread to send signals to
+    auto waiting = std::async(std::launch::async, [&] {
+      started.set_value(pthread_self());
+      const int code = next_code(queue.get(), timeout_ms);
+      ended = true;
+      leave.get_future().wait();
+      return code;
+    });
+    const pthread_t waiter = started.get_future().get();
+    handled = 0;
+    // It may not wait yet when the first comes.
+    while (!ended && handled < 20) {
+      const int seen = handled;
+      ASSERT_EQ(pthread_kill(waiter, SIGUSR1), 0);
+      while (handled == seen) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_EQ(ended, timeout_ms > 0);
+    if (timeout_ms < 0) {
+      EXPECT_EQ(r3map_region_populate_async(region.get(), 0, 0, queue.get(), 0), R3MAP_OK);
+    }
+    leave.set_value();
+    EXPECT_EQ(get(waiting), timeout_ms < 0 ? 1 : 0);
+  }
+  sigaction(SIGUSR1, &before, nullptr);
 }
 
 TEST(Queue, TheDescriptorIsReadableAsLongAsSomethingWaits) {

@@ -3,7 +3,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 
 #include "capi/stalling_server.hpp"
@@ -235,6 +237,23 @@ TEST_F(RegionTest, AStructSizeTooSmallIsRefused) {
   stats.struct_size = sizeof stats + 8;
   EXPECT_EQ(r3map_region_stats(region.get(), &stats), R3MAP_OK);
   EXPECT_EQ(stats.struct_size, sizeof stats + 8) << "the caller's";
+}
+
+// A program that was built against version 0.1 has room for so much and no more, whatever is added.
+TEST_F(RegionTest, TheStructOfVersion01IsEnough) {
+  constexpr uint32_t kSize01 = 96;
+  const Region region = open_region(file_.url());
+  alignas(r3map_stats) unsigned char room[sizeof(r3map_stats) + 64];
+  for (const uint32_t size : {kSize01, kSize01 + 8, uint32_t{sizeof room}}) {
+    std::memset(room, 0xaa, sizeof room);
+    std::memcpy(room, &size, sizeof size);
+    EXPECT_EQ(r3map_region_stats(region.get(), reinterpret_cast<r3map_stats*>(room)), R3MAP_OK);
+    uint64_t object_size;
+    std::memcpy(&object_size, room + offsetof(r3map_stats, size), sizeof object_size);
+    EXPECT_EQ(object_size, kSize);
+    for (size_t at = std::min<size_t>(size, sizeof(r3map_stats)); at < sizeof room; ++at)
+      ASSERT_EQ(room[at], 0xaa) << size << ": the byte at " << at;
+  }
 }
 
 TEST_F(RegionTest, APageThatCanNotBeHadIsSigbusAndExplained) {
