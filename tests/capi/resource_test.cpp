@@ -129,6 +129,63 @@ TEST_F(ResourceTest, WritesAreReadAgain) {
   }
 }
 
+// r3map's own threads answer the page faults on the memory that is written from: were one of them to
+// touch it, it would wait for itself. Several at once, so that no number of threads is enough.
+TEST_F(ResourceTest, WritesComeFromRegionsThatAreNotFetched) {
+  constexpr uint64_t kLarge = 24 << 20, kPart = 3 << 20;
+  const TempFile source_file(kLarge);
+  for (const std::string& source_url : {source_file.url(), std::string("memory:24M")}) {
+    for (const bool to_file : {false, true}) {
+      const TempFile target_file(kLarge);
+      const Region source = open_region(source_url);
+      const Resource target = open_resource(to_file ? target_file.url() : "memory:24M");
+      std::vector<std::future<int>> writes;
+      for (uint64_t at = 0; at < kLarge; at += kPart)
+        writes.push_back(std::async(std::launch::async, [&, at] {
+          return r3map_resource_write(target.get(), data_of(source) + at, kPart, at);
+        }));
+      for (auto& write : writes) EXPECT_EQ(get(write), R3MAP_OK);
+      std::vector<std::byte> back(kLarge);
+      EXPECT_EQ(r3map_resource_read(target.get(), back.data(), kLarge, 0), R3MAP_OK) << message();
+      EXPECT_TRUE(std::equal(back.begin(), back.end(), data_of(source)));
+    }
+  }
+}
+
+// So is the text of a URL, which a file of them may hold.
+TEST(ResourceOpen, TheUrlMayBeInARegionThatIsNotFetched) {
+  const std::string text = "memory:12345";
+  std::string path = testing::TempDir() + "r3map-urls-XXXXXX";
+  const int fd = mkstemp(path.data());
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(pwrite(fd, text.c_str(), text.size() + 1, 1 << 20), ssize_t(text.size() + 1));
+  close(fd);
+  for (const bool asynchronous : {false, true}) {
+    // Not what a fault of the other round has brought.
+    const Region urls = open_region(path), more = open_region(path);
+    const char* const url = reinterpret_cast<const char*>(data_of(urls) + (1 << 20));
+    const char* const other = reinterpret_cast<const char*>(data_of(more) + (1 << 20));
+    auto opening = std::async(std::launch::async, [&] {
+      if (asynchronous) {
+        const Queue queue = new_queue();
+        EXPECT_EQ(r3map_region_open_async(url, nullptr, queue.get(), 0), R3MAP_OK);
+        const Region region(opened<r3map_region>(next(queue)));
+        EXPECT_EQ(r3map_resource_open_async(other, nullptr, queue.get(), 0), R3MAP_OK);
+        const Resource resource(opened<r3map_resource>(next(queue)));
+        return stats_of(region).size;
+      }
+      r3map_region* region = nullptr;
+      r3map_resource* resource = nullptr;
+      EXPECT_EQ(r3map_region_open(&region, url, nullptr), R3MAP_OK) << message();
+      EXPECT_EQ(r3map_resource_open(&resource, other, nullptr), R3MAP_OK) << message();
+      const Resource closes(resource);
+      return stats_of(Region(region)).size;
+    });
+    EXPECT_EQ(get(opening), 12345u);
+  }
+  unlink(path.c_str());
+}
+
 TEST_F(ResourceTest, WhatCanNotBeWrittenSaysSo) {
   // The running program's own file can't be written, whoever asks.
   const Resource program = open_resource("file:///proc/self/exe");
