@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <string>
 
 #include "base/limits.hpp"
@@ -110,35 +112,39 @@ uint64_t number_after(const std::string& path, std::string_view wanted) {
   return 0;
 }
 
-// What is left below the tightest memory.max on the way up from the process's cgroup (v2).
-uint64_t cgroup_available() {
-  std::ifstream file("/proc/self/cgroup");
+// File cache counts as used, but is given up before anything fails.
+uint64_t used_in(const std::string& cgroup) {
+  const uint64_t used = number_in(cgroup + "memory.current");
+  if (used == UINT64_MAX) return used;
+  const std::string stat = cgroup + "memory.stat";
+  return used - std::min(used, number_after(stat, "active_file") + number_after(stat, "inactive_file"));
+}
+
+}  // namespace
+
+uint64_t cgroup_available(const std::string& membership, const std::string& root) {
+  std::istringstream lines(membership);
   std::string line;
   uint64_t available = UINT64_MAX;
-  while (std::getline(file, line)) {
-    if (!line.starts_with("0::")) continue;
-    std::string folder = line.substr(3);
-    for (;;) {
-      const std::string base = "/sys/fs/cgroup" + folder + "/memory.";
-      const uint64_t most = number_in(base + "max");
-      uint64_t current = number_in(base + "current");
-      // File cache counts as used, but is given up before anything fails.
-      const uint64_t cache =
-          number_after(base + "stat", "active_file") + number_after(base + "stat", "inactive_file");
-      if (current != UINT64_MAX) current -= std::min(current, cache);
-      if (most != UINT64_MAX && current != UINT64_MAX)
-        available = std::min(available, most > current ? most - current : 0);
+  while (std::getline(lines, line)) {
+    if (!line.starts_with("0::/")) continue;
+    for (std::string folder = line.substr(3);; folder.resize(folder.rfind('/'))) {
+      const std::string cgroup = root + folder + "/";
+      const uint64_t most = number_in(cgroup + "memory.max");
+      const uint64_t used = used_in(cgroup);
+      if (most != UINT64_MAX && used != UINT64_MAX)
+        available = std::min(available, most > used ? most - used : 0);
       if (folder.empty() || folder == "/") break;
-      folder.resize(folder.rfind('/'));
     }
   }
   return available;
 }
 
-}  // namespace
-
 uint64_t default_budget() {
-  const uint64_t free = std::min(machine_available(), cgroup_available());
+  std::ifstream file("/proc/self/cgroup");
+  const std::string membership(std::istreambuf_iterator<char>(file), {});
+  const uint64_t free =
+      std::min(machine_available(), cgroup_available(membership, "/sys/fs/cgroup"));
   return std::max(align_down(free / 2, kPage), limits::kBudgetMin);
 }
 

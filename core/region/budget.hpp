@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace r3map::region {
@@ -65,6 +66,10 @@ class Budget {
   uint64_t pinned_ = 0, pinned_for_good_ = 0;
   std::vector<Share*> shares_;
 };
+
+// What is left below the tightest memory.max on the way up from the cgroup (v2) that `membership`,
+// the text of /proc/self/cgroup, names; `root` is where cgroups are mounted. UINT64_MAX: no limit.
+uint64_t cgroup_available(const std::string& membership, const std::string& root);
 
 // Half of what is free for this process: of its cgroup's limit, if it has one, or the machine's.
 uint64_t default_budget();

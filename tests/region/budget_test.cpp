@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -157,6 +160,59 @@ TEST_F(BudgetTest, RandomReservationsNeverExceedTheLimits) {
     }
     ASSERT_LE(sum, budget_.limit());
   }
+}
+
+// Made-up cgroups, as the kernel shows them.
+class CgroupTest : public testing::Test {
+ protected:
+  static constexpr uint64_t kNone = UINT64_MAX;
+
+  CgroupTest() {
+    std::string pattern = testing::TempDir() + "r3map-cgroup-XXXXXX";
+    root_ = mkdtemp(pattern.data());
+  }
+  ~CgroupTest() override { std::filesystem::remove_all(root_); }
+  void put(const std::string& folder, const std::string& max, const std::string& current,
+           const std::string& stat = "") {
+    std::filesystem::create_directories(root_ + folder);
+    std::ofstream(root_ + folder + "/memory.max") << max << "\n";
+    std::ofstream(root_ + folder + "/memory.current") << current << "\n";
+    if (!stat.empty()) std::ofstream(root_ + folder + "/memory.stat") << stat;
+  }
+  uint64_t available(const std::string& membership) { return cgroup_available(membership, root_); }
+
+  std::string root_;
+};
+
+TEST_F(CgroupTest, WithoutALimitThereIsNone) {
+  EXPECT_EQ(available(""), kNone);
+  EXPECT_EQ(available("0::/\n"), kNone);
+  EXPECT_EQ(available("0::/gone/by now\n"), kNone);
+  EXPECT_EQ(available("4:memory:/one\n1:name=systemd:/\n"), kNone) << "version 1";
+  put("/one", "max", "5000");
+  EXPECT_EQ(available("0::/one\n"), kNone);
+}
+
+TEST_F(CgroupTest, TheTightestOnTheWayUpCounts) {
+  put("/one", "10000", "7000");
+  put("/one/two", "max", "6000");
+  put("/one/two/three", "5000", "1000");
+  EXPECT_EQ(available("0::/one/two/three\n"), 3000u);
+  EXPECT_EQ(available("0::/one/two\n"), 3000u);
+  put("/one/two", "6000", "6500");
+  EXPECT_EQ(available("0::/one/two/three\n"), 0u);
+  put("", "2000", "500");  // as a container sees its own
+  EXPECT_EQ(available("0::/\n"), 1500u);
+  EXPECT_EQ(available("7:pids:/x\n0::/one\n"), 1500u);
+}
+
+TEST_F(CgroupTest, FileCacheIsNotUsed) {
+  put("/one", "10000", "9000",
+      "anon 3000\nfile 5500\ninactive_anon 11\nactive_anon 12\ninactive_file 4000\n"
+      "active_file 1500\nunevictable 7\n");
+  EXPECT_EQ(available("0::/one\n"), 10000u - 3500u);
+  put("/one", "10000", "9000", "inactive_file 99999\n");  // the files are not read at one moment
+  EXPECT_EQ(available("0::/one\n"), 10000u);
 }
 
 TEST(DefaultBudget, IsPartOfTheMachineInWholePages) {
