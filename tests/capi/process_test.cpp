@@ -94,7 +94,7 @@ TEST_P(Process, EndsWell) {
 
 const char* const kPieces[] = {
     "fork_handles", "fork_open", "fork_exit", "fork_touch", "fork_busy", "fork_reserved",
-    "exit_while_faulting", "exit_while_calling", "exit_calls", "nobody", "privileged", "denied", "eager", "eager_large",
+    "exit_while_faulting", "exit_while_calling", "exit_calls", "exit_touches", "nobody", "privileged", "denied", "eager", "eager_large",
     "little_address_space", "address_space_comes_back", "no_threads", "locked_memory"};
 
 INSTANTIATE_TEST_SUITE_P(, Process, testing::ValuesIn(kPieces),
