@@ -152,6 +152,7 @@ void Region::on_faults() {
 }
 
 void Region::on_fault(uint64_t offset) {
+  if (asleep_.contains(offset)) return;  // a signal's handler has run, and it faults again
   const Fill::Page page = fill_.page(offset);
   switch (page.state) {
     case PageState::resident: memory_->wake({offset, kPage}); return;
@@ -268,7 +269,10 @@ void Region::settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& r
   if (state == PageState::held) return on_trap(offset);
   if (state == PageState::resident) return;  // landing has woken who waited
   // Canceled, and not by close(): the process is exiting, and must not die of its own threads.
-  if (result.error().code != Code::canceled) fail_fault(offset, result.error());
+  if (result.error().code == Code::canceled)
+    asleep_.add({offset, kPage});
+  else
+    fail_fault(offset, result.error());
 }
 
 void Region::tell_waiters(const Fetch& fetch, const Result<>& result) {

@@ -149,6 +149,7 @@ class Region {
   std::shared_ptr<Region*> self_;  // for what is posted and may come after the end
   loop::Gate operations_;
   bool closing_ = false;
+  PageSet asleep_;  // the process exits: who waits for these sleeps until it has
   Error dead_{Code::ok, ""};  // the object changed: nothing more is fetched
   Error last_error_{Code::ok, ""};
   Result<> background_;
