@@ -84,6 +84,8 @@ TEST_P(Process, EndsWell) {
 #endif
   if (kSanitizer && piece.find("address_space") != std::string::npos)
     GTEST_SKIP() << "sanitizers need more address space";
+  if (kSanitizer && piece == "fork_busy")
+    GTEST_SKIP() << "AddressSanitizer's allocator can be inherited locked";
   if (kSanitizer && piece == "locked_memory")
     GTEST_SKIP() << "sanitizers' shadow can't be locked";
   const Outcome outcome = run_child(GetParam());
