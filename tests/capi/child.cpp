@@ -53,15 +53,15 @@ constexpr uint64_t kMiB = 1 << 20;
 
 bool says(const char* text) { return std::strstr(r3map_last_error_message(), text) != nullptr; }
 
+// A file without a name, so that nothing is left of it however the process ends; as its path.
 std::string temp_file(uint64_t size, mode_t mode = 0644) {
   const char* const folder = std::getenv("TMPDIR");
   std::string path = std::string(folder ? folder : "/tmp") + "/r3map-child-XXXXXX";
   const int fd = mkstemp(path.data());
   const std::vector<std::byte> bytes = content(0, size);
   CHECK(fd >= 0 && write(fd, bytes.data(), size) == static_cast<ssize_t>(size));
-  CHECK(fchmod(fd, mode) == 0);
-  close(fd);
-  return path;
+  CHECK(fchmod(fd, mode) == 0 && unlink(path.c_str()) == 0);
+  return "/proc/self/fd/" + std::to_string(fd);
 }
 
 r3map_region* open_region(const std::string& url, const r3map_options* options = nullptr) {
@@ -187,7 +187,6 @@ void fork_handles() {
   CHECK(is_content(data_of(region), 0, kMiB));
   CHECK(r3map_options_set_pull(options, 0) == 0);
   CHECK(r3map_region_close(region) == 0);
-  unlink(file.c_str());
 }
 
 // The child opens its own, beside what it inherited, and ends by exit(), with its handlers.
@@ -215,7 +214,6 @@ void fork_open() {
     });
   CHECK(is_content(data_of(region), 0, kMiB));
   CHECK(r3map_region_close(region) == 0);
-  unlink(file.c_str());
 }
 
 // A child that has nothing to do with r3map ends well, by exit() as by return.
@@ -401,7 +399,6 @@ void privileged() {
   CHECK(write_out(out, data_of(region) + 2 * kMiB, kMiB) == static_cast<ssize_t>(kMiB));
   expect_written(out, 2 * kMiB, kMiB);
   CHECK(r3map_region_close(region) == 0);
-  unlink(file.c_str());
 }
 
 void denied() {
@@ -526,7 +523,6 @@ void locked_memory() {
   CHECK(r3map_region_evict(region, 0, 8 * kMiB) == 0);
   CHECK(is_content(data_of(region), 0, 8 * kMiB));
   CHECK(r3map_region_close(region) == 0);
-  unlink(file.c_str());
 }
 
 const std::map<std::string, void (*)()> kPieces = {

@@ -223,6 +223,33 @@ TEST(Handles, EveryCallWhileARegionCloses) {
   }
 }
 
+// A call that found its handle just before the close comes to the region just after: while its memory
+// is given back, which takes a while.
+TEST(Handles, CallsThatComeTooLateFindNoRegion) {
+  for (int round = 0; round < 5; ++round) {
+    const Queue queue = new_queue();
+    r3map_region* const handle = open_region("memory:64M").release();
+    ASSERT_EQ(r3map_region_populate(handle, 0, 64 << 20), R3MAP_OK);
+    std::atomic<int> begun = 0;
+    std::vector<std::future<uint64_t>> callers;
+    for (int i = 0; i < 3; ++i)
+      callers.push_back(std::async(std::launch::async, [&] {
+        uint64_t calls = 0;
+        ++begun;
+        while (r3map_region_populate_async(handle, 0, 4096, queue.get(), 0) == R3MAP_OK) ++calls;
+        return calls;
+      }));
+    while (begun < 3) std::this_thread::yield();
+    EXPECT_EQ(r3map_region_close(handle), R3MAP_OK);
+    uint64_t calls = 0;
+    for (auto& caller : callers) calls += get(caller);
+    for (; calls > 0; --calls) {
+      const int code = next(queue).code;
+      ASSERT_TRUE(code == R3MAP_OK || code == R3MAP_ECANCELED) << code;
+    }
+  }
+}
+
 TEST(Handles, EveryCallWhileAResourceCloses) {
   const TempFile file(1 << 20);
   for (int round = 0; round < 60; ++round) {
