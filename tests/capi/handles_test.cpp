@@ -223,8 +223,8 @@ TEST(Handles, EveryCallWhileARegionCloses) {
   }
 }
 
-// A call that found its handle just before the close comes to the region just after: while its memory
-// is given back, which takes a while.
+// A call that found its handle just before the close comes to the region just after: while its
+// memory is given back, which takes a while.
 TEST(Handles, CallsThatComeTooLateFindNoRegion) {
   for (int round = 0; round < 5; ++round) {
     const Queue queue = new_queue();

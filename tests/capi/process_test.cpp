@@ -82,8 +82,6 @@ TEST_P(Process, EndsWell) {
   if (piece.starts_with("fork_"))
     GTEST_SKIP() << "ThreadSanitizer does not follow a fork of a process with threads";
 #endif
-  if (kSanitizer && piece == "fork_busy")
-    GTEST_SKIP() << "AddressSanitizer's allocator is not made for a fork while others allocate";
   if (kSanitizer && piece.find("address_space") != std::string::npos)
     GTEST_SKIP() << "sanitizers need more address space";
   if (kSanitizer && piece == "fork_busy")
@@ -98,8 +96,9 @@ TEST_P(Process, EndsWell) {
 
 const char* const kPieces[] = {
     "fork_handles", "fork_open", "fork_exit", "fork_touch", "fork_busy", "fork_reserved",
-    "exit_while_faulting", "exit_while_calling", "exit_calls", "exit_touches", "nobody", "privileged", "denied", "eager", "eager_large",
-    "little_address_space", "address_space_comes_back", "no_threads", "locked_memory"};
+    "exit_while_faulting", "exit_while_calling", "exit_calls", "exit_touches", "nobody",
+    "privileged", "denied", "eager", "eager_large", "little_address_space",
+    "address_space_comes_back", "no_threads", "locked_memory"};
 
 INSTANTIATE_TEST_SUITE_P(, Process, testing::ValuesIn(kPieces),
                          [](const auto& piece) { return std::string(piece.param); });

@@ -128,7 +128,8 @@ TEST_F(EvictorTest, RandomOperationsKeepTheBooks) {
   uint64_t arrived = 0;
   for (int step = 0; step < 20'000; ++step) {
     const uint64_t first = random.below(kPages);
-    const Range range{pages(first), pages(random.between(1, std::min<uint64_t>(40, kPages - first)))};
+    const uint64_t most = std::min<uint64_t>(40, kPages - first);
+    const Range range{pages(first), pages(random.between(1, most))};
     switch (random.below(4)) {
       case 0:
         evictor.evict_range(range);
