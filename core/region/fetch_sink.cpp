@@ -5,7 +5,7 @@
 namespace r3map::region {
 
 void FetchSink::bytes(uint64_t, std::span<const std::byte> data) {
-  received_ += data.size();
+  received_.fetch_add(data.size(), std::memory_order_relaxed);
   while (!data.empty() && result_) {
     const size_t piece = first_page_alone_ ? kPage : kPiece;
     const bool worth_it = data.size() >= piece || next_ + data.size() == end_;

@@ -1,6 +1,7 @@
 // From the bytes of one request to whole pages, landed in pieces that are worth a system call.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <vector>
 
@@ -18,19 +19,20 @@ class FetchSink : public resource::Sink {
  public:
   // `range` is page aligned; the object ends at `size`, and the rest of its last page is zeros.
   // `first_page_alone`: a thread waits for the first page, and not for the copy of the others.
+  // `received`: counts the bytes that come, before they are anywhere to be seen.
   FetchSink(Fill& fill, uint64_t generation, Range range, uint64_t size, bool first_page_alone,
-            std::function<void(Range)> progress)
+            std::atomic<uint64_t>& received, std::function<void(Range)> progress)
       : fill_(fill),
         generation_(generation),
         next_(range.offset),
         end_(std::min(range.end(), size)),
         first_page_alone_(first_page_alone),
+        received_(received),
         progress_(std::move(progress)) {}
 
   void bytes(uint64_t offset, std::span<const std::byte> data) override;
   void drained() override;
 
-  uint64_t received() const { return received_; }
   uint64_t landed() const { return landed_; }
   const Result<>& result() const { return result_; }  // of landing
 
@@ -46,8 +48,8 @@ class FetchSink : public resource::Sink {
   uint64_t next_;       // the first page that has not landed
   const uint64_t end_;  // of the bytes that come
   bool first_page_alone_;
+  std::atomic<uint64_t>& received_;
   std::function<void(Range)> progress_;  // these pages are here
-  uint64_t received_ = 0;
   uint64_t landed_ = 0;
   Result<> result_;
   std::vector<std::byte> collected_;  // from next_ on

@@ -123,6 +123,7 @@ void Fetcher::start(Range range, Urgency urgency) {
     bulk_bytes_ += range.length;
     ++bulk_requests_;
   }
+  ++counters_.requests;
   running_.push_back(std::move(fetch));
   tasks_.spawn(run(std::prev(running_.end())));
 }
@@ -130,7 +131,7 @@ void Fetcher::start(Range range, Urgency urgency) {
 loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
   const uint64_t size = resource_.info().size;
   FetchSink sink(fill_, fetch->generation, fetch->range, size, fetch->urgency == Urgency::demand,
-                 progress_);
+                 counters_.fetched_bytes, progress_);
   resource::Request request;
   request.urgency = fetch->urgency;
   request.deadline = fetch->deadline;
@@ -140,9 +141,7 @@ loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
   sink.drained();  // what came before a failure is here all the same
   if (result) result = sink.result();
 
-  ++counters_.requests;
   counters_.failed += !result;
-  counters_.fetched_bytes += sink.received();
   fetch->landed = sink.landed();
   const std::vector<Range> left = fill_.end(fetch->generation, fetch->range);
   if (result && !left.empty()) result = fail(Code::internal, "the store delivered too little");

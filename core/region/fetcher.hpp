@@ -2,6 +2,7 @@
 // their order and within limits. Must not know page faults.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <list>
@@ -27,10 +28,11 @@ struct Fetch {
   bool ran_out_of_time() const { return loop::Clock::now() + std::chrono::milliseconds(100) >= deadline; }
 };
 
+// What a page that has landed needed is counted already.
 struct FetchCounters {
   uint64_t requests = 0;
   uint64_t failed = 0;
-  uint64_t fetched_bytes = 0;
+  std::atomic<uint64_t> fetched_bytes = 0;  // on any thread
 };
 
 // Thread: home loop.
