@@ -15,6 +15,14 @@ bool is_chunk_size(uint64_t size) {
                        (size & (size - 1)) == 0);
 }
 
+// A path as an argument: "" for NULL.
+Result<std::string> parse_path(const char* path) {
+  if (!path) return std::string();
+  const size_t length = strnlen(path, limits::kPathLength + 1);
+  if (length > limits::kPathLength) return fail(Code::invalid, "the path is too long");
+  return std::string(path, length);
+}
+
 template <typename Change>
 int change(r3map_options* options, Change apply) {
   return guarded([&]() -> Result<> {
@@ -141,6 +149,42 @@ int r3map_options_set_priority(r3map_options* options, const r3map_range* ranges
       const uint64_t length = std::min(ranges[i].length, limits::kRegionSize);
       if (length > 0) object.region.priority.push_back({offset, length});
     }
+    return {};
+  });
+}
+
+int r3map_options_set_trace(r3map_options* options, const char* path) {
+  return change(options, [&](OptionsObject& object) -> Result<> {
+    Result<std::string> parsed = parse_path(path);
+    if (!parsed) return fail(std::move(parsed.error()));
+    object.region.trace = std::move(*parsed);
+    return {};
+  });
+}
+
+int r3map_options_set_pull_order(r3map_options* options, const char* path) {
+  return change(options, [&](OptionsObject& object) -> Result<> {
+    Result<std::string> parsed = parse_path(path);
+    if (!parsed) return fail(std::move(parsed.error()));
+    region::Trace trace;
+    if (!parsed->empty()) {
+      Result<region::Trace> read = region::read_trace(*parsed);
+      if (!read) return fail(std::move(read.error()));
+      trace = std::move(*read);
+    }
+    object.region.priority.clear();
+    for (const region::TraceEntry& entry : trace.entries)
+      object.region.priority.push_back(entry.range);
+    return {};
+  });
+}
+
+int r3map_options_set_fetch_limits(r3map_options* options, uint64_t requests, uint64_t bytes) {
+  return change(options, [&](OptionsObject& object) -> Result<> {
+    if (bytes != 0 && bytes < limits::kChunkSizeMin)
+      return fail(Code::invalid, "fetch limits: less than 4 KiB");
+    object.region.most_requests = requests;
+    object.region.most_bytes = bytes;
     return {};
   });
 }

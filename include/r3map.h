@@ -123,6 +123,24 @@ R3MAP_API int r3map_options_set_pull(r3map_options *options, int pull);
 R3MAP_API int r3map_options_set_priority(r3map_options *options, const r3map_range *ranges,
                                          size_t count);
 
+/** Records what a region is asked for into a file, which gets its name when the region is closed.
+ * Pages that are here already are touched unseen: what `pull` and readahead bring is taken as
+ * asked for, except for R3MAP_PULL_ALL. @param path "" or NULL: none.
+ * @return 0 or R3MAP_EINVAL. Since 0.1. */
+R3MAP_API int r3map_options_set_trace(r3map_options *options, const char *path);
+
+/** Reads such a file now, and pulls first what it tells, in its order; instead of
+ * r3map_options_set_priority. It is only a hint: what it says past the end is ignored.
+ * @param path "" or NULL: none. @return 0, R3MAP_ENOENT, R3MAP_EACCES, R3MAP_EIO, or R3MAP_EINVAL
+ * for what is no trace. Since 0.1. */
+R3MAP_API int r3map_options_set_pull_order(r3map_options *options, const char *path);
+
+/** How much of what nobody waits for in a page fault a region may have under way at a time.
+ * @param requests 0: up to 48, as suits the store. @param bytes 0: as suits the store and the
+ * budget; else at least 4 KiB. @return 0 or R3MAP_EINVAL. Since 0.1. */
+R3MAP_API int r3map_options_set_fetch_limits(r3map_options *options, uint64_t requests,
+                                             uint64_t bytes);
+
 /* ---- Queues ---------------------------------------------------------------------------------- */
 
 /* Where asynchronous calls deliver their completions. */

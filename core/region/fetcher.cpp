@@ -93,7 +93,7 @@ bool Fetcher::reserve(uint64_t bytes, Urgency urgency) {
 bool Fetcher::start_next(Urgency urgency) {
   std::deque<Range>& ranges = queue(urgency);
   while (!ranges.empty() && bulk_bytes_ < limits_.bulk &&
-         bulk_requests_ < limits::kBulkConnections) {
+         bulk_requests_ < limits_.bulk_requests) {
     Range& first = ranges.front();
     const Range absent = fill_.first_absent(first);
     if (absent.empty()) {

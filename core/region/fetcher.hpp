@@ -8,6 +8,7 @@
 #include <list>
 #include <memory>
 
+#include "base/limits.hpp"
 #include "loop/event.hpp"
 #include "region/budget.hpp"
 #include "region/fill.hpp"
@@ -42,6 +43,7 @@ class Fetcher {
     uint64_t request;                // bytes of one request
     uint64_t bulk;                   // bytes under way that nobody waits for in a fault
     loop::Clock::duration deadline;  // of one request; zero: none
+    uint64_t bulk_requests = limits::kBulkConnections;  // as `bulk`, their number
   };
   // `done`: a fetch ended, and what it did not land is absent again. `progress`: these pages landed;
   // on any thread.

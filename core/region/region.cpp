@@ -29,8 +29,13 @@ uint64_t share_of(uint64_t limit, uint64_t divisor, uint64_t most) {
 
 Fetcher::Limits fetch_limits(const resource::Info& info, uint64_t limit,
                              const RegionOptions& options) {
-  return {share_of(limit, 8, info.preferred_request),
-          share_of(limit, 4, info.preferred_request * info.parallel_requests), options.deadline};
+  const uint64_t bytes = info.preferred_request * info.parallel_requests;
+  const auto at_most = [](uint64_t value, uint64_t most) {
+    return most == 0 ? value : std::min(value, most);
+  };
+  return {share_of(at_most(limit, options.most_bytes * 8), 8, info.preferred_request),
+          share_of(limit, 4, at_most(bytes, options.most_bytes)),
+          options.deadline, at_most(limits::kBulkConnections, options.most_requests)};
 }
 
 Range pages_of(Range range) { return range.empty() ? Range{} : page_aligned(range); }
@@ -62,7 +67,15 @@ loop::Task<Result<std::unique_ptr<Region>>> Region::open(
   std::unique_ptr<Region> region(new Region(environment, std::move(resource), std::move(*memory),
                                             std::move(options)));
   Result<> ready;
-  if (region->memory_->on_demand()) {
+  if (const std::string& path = region->options_.trace; !path.empty()) {
+    auto recording = TraceRecorder::open(environment.workers, path, region->size_);
+    Result<std::unique_ptr<TraceRecorder>> recorder = co_await recording;
+    if (recorder) region->trace_ = std::move(*recorder);
+    if (!recorder) ready = fail(std::move(recorder.error()));
+  }
+  if (!ready) {
+    // Closed below.
+  } else if (region->memory_->on_demand()) {
     ready = region->watch_->watch(loop::FdWatch::kReadable);
     if (ready) region->start_pulling();
   } else {
@@ -112,9 +125,16 @@ Region::~Region() = default;
 void Region::start_pulling() {
   const Range all{0, size_};
   for (Range range : options_.priority)
-    if (const Range inside = intersect(range, all); !inside.empty())
+    if (const Range inside = intersect(range, all); !inside.empty()) {
+      // Its touches make no faults, so that they would be missing.
+      record(page_aligned(inside));
       fetcher_.enqueue(page_aligned(inside), Urgency::pull);
+    }
   if (options_.pull == Pull::all) fetcher_.enqueue(page_aligned(all), Urgency::pull);
+}
+
+void Region::record(Range range) {
+  if (trace_) trace_->add(intersect(range, {0, size_}));
 }
 
 loop::Task<void> Region::close() {
@@ -130,6 +150,10 @@ loop::Task<void> Region::close() {
   // Neither a late timer nor another region in want of memory may come back to this one.
   faults_.settle({0, memory_->capacity()});
   evictor_.retire();
+  if (trace_) {
+    auto closing = trace_->close();
+    (void)co_await closing;
+  }
   // Here who still waits in a fault gets SIGBUS. Giving gigabytes back takes a while, which other
   // regions' faults must not wait for.
   auto unmapping = environment_.workers.run(loop::Priority::urgent, [this] {
@@ -187,7 +211,7 @@ void Region::fetch_for_fault(uint64_t offset) {
   if (fill_.dont_hold(offset)) read_ahead(readahead_.on_trap(offset));
   // A reader who is faster than its readahead is no stranger.
   if (const Range planned = fetcher_.queued_readahead(offset); !planned.empty()) {
-    fetcher_.demand(planned);
+    fetcher_.demand(planned);  // recorded already
     return;
   }
   Readahead::Plan plan;
@@ -195,6 +219,7 @@ void Region::fetch_for_fault(uint64_t offset) {
     plan.demand = intersect({offset, granule_}, {0, memory_->capacity()});
   else
     plan = readahead_.on_fault(offset);
+  record(plan.demand);
   const Range started = fetcher_.demand(plan.demand);
   // A granule may be larger than a request.
   fetcher_.enqueue(range_between(started.end(), plan.demand.end()), Urgency::readahead);
@@ -203,6 +228,7 @@ void Region::fetch_for_fault(uint64_t offset) {
 
 void Region::read_ahead(const Readahead::Plan& plan) {
   if (plan.ahead.empty()) return;
+  record(plan.ahead);
   // What is pinned is never held back: whoever pins it waits until it is resident.
   if (plan.trap && fill_.page(*plan.trap).state == PageState::absent &&
       pins_.pinned({*plan.trap, kPage}).empty())
@@ -372,6 +398,7 @@ Failure Region::used_up() const {
 
 loop::Task<Result<>> Region::require(Range pages) {
   loop::Gate::Pass pass(operations_);
+  record(pages);
   Waiter waiter;
   waiter.pages = waiter.missing = pages;
   waiter.again.push_back(pages);
@@ -536,8 +563,11 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
 }
 
 void Region::prefetch(std::span<const Range> ranges) {
-  for (Range range : ranges)
-    if (!range.empty()) fetcher_.enqueue(page_aligned(range), Urgency::prefetch);
+  for (Range range : ranges) {
+    if (range.empty()) continue;
+    record(page_aligned(range));
+    fetcher_.enqueue(page_aligned(range), Urgency::prefetch);
+  }
 }
 
 loop::Task<Result<>> Region::evict(Range range) {

@@ -20,6 +20,7 @@
 #include "region/fill.hpp"
 #include "region/pins.hpp"
 #include "region/readahead.hpp"
+#include "region/trace.hpp"
 #include "region/waiters.hpp"
 #include "region/waiting_faults.hpp"
 #include "resource/resource.hpp"
@@ -35,6 +36,9 @@ struct RegionOptions {
   loop::Clock::duration deadline = limits::kDeadline;
   Pull pull = Pull::readahead;
   std::vector<Range> priority = {};  // pulled first
+  std::string trace = {};            // a file that will tell what was asked for; empty: none
+  // Of fetches under way that nobody waits for in a fault; 0: as suits the store.
+  uint64_t most_requests = 0, most_bytes = 0;
 };
 
 struct RegionStats {
@@ -96,6 +100,7 @@ class Region {
          std::unique_ptr<memory::LocalMemory> memory, RegionOptions options);
 
   void start_pulling();
+  void record(Range range);
   void on_faults();
   void on_fault(uint64_t offset);
   void on_trap(uint64_t offset);
@@ -137,6 +142,7 @@ class Region {
   Fill fill_;
   Evictor evictor_;
   Readahead readahead_;
+  std::unique_ptr<TraceRecorder> trace_;  // null: not asked for
   WaitingFaults faults_;
   Fetcher fetcher_;
   std::unique_ptr<loop::FdWatch> watch_;

@@ -59,6 +59,9 @@ std::vector<int> call_options(r3map_options* options) {
       r3map_options_set_deadline(options, 1),
       r3map_options_set_pull(options, R3MAP_PULL_NONE),
       r3map_options_set_priority(options, nullptr, 0),
+      r3map_options_set_trace(options, nullptr),
+      r3map_options_set_pull_order(options, nullptr),
+      r3map_options_set_fetch_limits(options, 0, 0),
       // NULL is no set at all, and so legal.
       options ? r3map_region_open(&region, "memory:1M", options) : R3MAP_EBADF,
       options ? r3map_resource_open(&resource, "memory:1M", options) : R3MAP_EBADF,

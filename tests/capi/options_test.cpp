@@ -115,6 +115,28 @@ TEST(OptionsSet, PriorityIsBounded) {
                r3map_options_set_priority(options.get(), &range, (1 << 20) + 1));
 }
 
+TEST(OptionsSet, PathsAreBoundedAndAPullOrderIsReadAtOnce) {
+  const Options options = new_options();
+  const std::string too_long(4096, 'x');
+  EXPECT_FAILS(R3MAP_EINVAL, "path", r3map_options_set_trace(options.get(), too_long.c_str()));
+  EXPECT_FAILS(R3MAP_EINVAL, "path", r3map_options_set_pull_order(options.get(), too_long.c_str()));
+  EXPECT_FAILS(R3MAP_ENOENT, "/no/such/trace",
+               r3map_options_set_pull_order(options.get(), "/no/such/trace"));
+  EXPECT_FAILS(R3MAP_EINVAL, "not a file", r3map_options_set_pull_order(options.get(), "/dev/null"));
+  for (const char* none : {static_cast<const char*>(nullptr), ""}) {
+    EXPECT_EQ(r3map_options_set_trace(options.get(), none), R3MAP_OK);
+    EXPECT_EQ(r3map_options_set_pull_order(options.get(), none), R3MAP_OK);
+  }
+}
+
+TEST(OptionsSet, FetchLimitsAreAtLeastAPage) {
+  const Options options = new_options();
+  EXPECT_EQ(r3map_options_set_fetch_limits(options.get(), 0, 0), R3MAP_OK);
+  EXPECT_EQ(r3map_options_set_fetch_limits(options.get(), UINT64_MAX, UINT64_MAX), R3MAP_OK);
+  EXPECT_EQ(r3map_options_set_fetch_limits(options.get(), 1, 4096), R3MAP_OK);
+  EXPECT_FAILS(R3MAP_EINVAL, "4 KiB", r3map_options_set_fetch_limits(options.get(), 1, 4095));
+}
+
 TEST(OptionsSet, TextsAreBounded) {
   const Options options = new_options();
   const auto set = [&](const char* name, const char* value) {

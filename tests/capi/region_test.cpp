@@ -228,6 +228,36 @@ TEST_F(RegionTest, EveryChunkSizeAndPull) {
     }
 }
 
+TEST_F(RegionTest, ATraceIsThePullOrderOfTheNextOpen) {
+  const std::string path = file_.path() + ".trace";
+  const std::array<uint64_t, 3> touched{2 * kMiB, 0, kMiB + 8192};
+  {
+    const Options options = new_options();
+    EXPECT_EQ(r3map_options_set_pull(options.get(), R3MAP_PULL_NONE), R3MAP_OK);
+    EXPECT_EQ(r3map_options_set_chunk_size(options.get(), 4096), R3MAP_OK);
+    EXPECT_EQ(r3map_options_set_trace(options.get(), path.c_str()), R3MAP_OK);
+    const Region region = open_region(file_.url(), options);
+    for (const uint64_t offset : touched) EXPECT_TRUE(matches(region, offset, 1));
+  }
+  const Options options = new_options();
+  EXPECT_EQ(r3map_options_set_pull(options.get(), R3MAP_PULL_NONE), R3MAP_OK);
+  EXPECT_EQ(r3map_options_set_pull_order(options.get(), path.c_str()), R3MAP_OK);
+  std::remove(path.c_str());  // it has been read
+  const Region region = open_region(file_.url(), options);
+  EXPECT_EQ(r3map_region_wait(region.get()), R3MAP_OK);
+  EXPECT_EQ(stats_of(region).resident, 3 * 4096u);
+  for (const uint64_t offset : touched) EXPECT_TRUE(matches(region, offset, 1));
+  EXPECT_EQ(stats_of(region).faults, 0u);
+}
+
+TEST_F(RegionTest, WhereNoTraceCanBeWrittenTheOpenFails) {
+  const Options options = new_options();
+  EXPECT_EQ(r3map_options_set_trace(options.get(), "/no/such/folder/trace"), R3MAP_OK);
+  r3map_region* region = nullptr;
+  EXPECT_FAILS(R3MAP_ENOENT, "trace",
+               r3map_region_open(&region, file_.url().c_str(), options.get()));
+}
+
 TEST_F(RegionTest, AStructSizeTooSmallIsRefused) {
   const Region region = open_region(file_.url());
   r3map_stats stats{};
