@@ -46,6 +46,8 @@ def start(command):
     running = []
 
     def run(*arguments, **options):
+        # Tests that run under nohup would pass on that SIGHUP is ignored.
+        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         running.append(subprocess.Popen([command, *map(str, arguments)], **options))
         return running[-1]
 
