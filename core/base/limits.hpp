@@ -29,6 +29,10 @@ inline constexpr uint64_t kReadaheadWindow = 32 << 20;
 inline constexpr size_t kQueuedCompletions = 1 << 20;  // per queue, those under way included
 inline constexpr size_t kHandles = 1 << 20;
 
+inline constexpr size_t kLogLine = 4 << 10;  // the rest of a longer one is cut off
+inline constexpr size_t kLogBytes = 1 << 20;  // waiting to be written; more lines are dropped
+inline constexpr size_t kResidencyCells = 1 << 20;
+
 // HTTP answers.
 inline constexpr size_t kHeaderBytes = 64 << 10;  // all header fields of one answer
 inline constexpr size_t kHeaderFields = 256;

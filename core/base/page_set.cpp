@@ -68,6 +68,25 @@ bool PageSet::contains(uint64_t offset) const {
   return leaf->second.words[at / 64] >> (at % 64) & 1;
 }
 
+uint64_t PageSet::bytes_in(Range range) const {
+  const uint64_t begin = range.offset / kPage, end = range.end() / kPage;
+  uint64_t count = 0;
+  for (auto at = leaves_.lower_bound(begin / kLeafPages);
+       at != leaves_.end() && at->first * kLeafPages < end; ++at) {
+    const uint64_t base = at->first * kLeafPages;
+    const Leaf& leaf = at->second;
+    if (begin <= base && base + kLeafPages <= end) {
+      count += leaf.pages;
+      continue;
+    }
+    for_words(leaf.words, std::max(begin, base) - base, std::min(end, base + kLeafPages) - base,
+              [&](uint64_t word, uint64_t bits) {
+                count += static_cast<uint64_t>(std::popcount(bits & word));
+              });
+  }
+  return count * kPage;
+}
+
 uint64_t PageSet::find_in(const Leaf& leaf, uint64_t page, uint64_t end, bool member) {
   while (page < end) {
     const uint64_t word = member ? leaf.words[page / 64] : ~leaf.words[page / 64];

@@ -17,6 +17,7 @@ class PageSet {
   void remove(Range range);
   bool contains(uint64_t offset) const;
   uint64_t bytes() const { return pages_ * kPage; }
+  uint64_t bytes_in(Range range) const;
   bool empty() const { return pages_ == 0; }
 
   // The first longest run of members, or of non-members, inside `range`; empty if there is none.

@@ -1,7 +1,5 @@
 #include "loop/loop.hpp"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <uv.h>
@@ -11,38 +9,13 @@
 #include <cerrno>
 #include <mutex>
 #include <system_error>
+#include <thread>
 #include <vector>
 
+#include "base/thread.hpp"
 #include "loop/event.hpp"
 
 namespace r3map::loop {
-
-namespace {
-
-// For a scope: no signal is delivered to this thread, nor to those it starts.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-}  // namespace
-
-std::thread start_thread(const char* name, std::function<void()> body) {
-  const SignalsBlocked blocked;
-  std::thread thread(std::move(body));
-  pthread_setname_np(thread.native_handle(), name);
-  return thread;
-}
 
 struct Loop::Impl {
   uv_loop_t uv;

@@ -6,7 +6,6 @@
 #include <future>
 #include <memory>
 #include <stop_token>
-#include <thread>
 
 #include "base/result.hpp"
 #include "loop/task.hpp"
@@ -21,9 +20,6 @@ inline constexpr Deadline kNever = Deadline::max();
 inline Deadline deadline_after(Clock::duration budget) {
   return budget == Clock::duration::zero() ? kNever : Clock::now() + budget;
 }
-
-// A thread that takes none of the host's signals. Throws std::system_error if there can't be one.
-std::thread start_thread(const char* name, std::function<void()> body);
 
 class Loop {
  public:

@@ -1,5 +1,7 @@
 #include "loop/worker_pool.hpp"
 
+#include "base/thread.hpp"
+
 namespace r3map::loop {
 
 WorkerPool::WorkerPool(Loop& loop, const char* name, unsigned threads)

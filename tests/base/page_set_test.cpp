@@ -80,6 +80,17 @@ TEST(PageSet, RunsAndGapsCrossWordsAndLeaves) {
   EXPECT_EQ(set.first_run(pages(4096, 8192)), pages(8192, 1));
 }
 
+TEST(PageSet, CountsTheBytesInARange) {
+  PageSet set;
+  EXPECT_EQ(set.bytes_in({0, kTiB}), 0u);
+  set.add(pages(4095, 1 + 4096 + 1));
+  EXPECT_EQ(set.bytes_in({0, kTiB}), 4098 * kPage);
+  EXPECT_EQ(set.bytes_in(pages(4096, 4096)), 4096 * kPage);  // a whole leaf
+  EXPECT_EQ(set.bytes_in(pages(4090, 10)), 5 * kPage);
+  EXPECT_EQ(set.bytes_in(pages(8190, 10)), 3 * kPage);
+  EXPECT_EQ(set.bytes_in(pages(5000, 0)), 0u);
+}
+
 TEST(PageSet, AdjacentRangesAreOneRun) {
   PageSet set;
   for (uint64_t page = 60; page < 70; ++page) set.add(pages(page, 1));
@@ -105,6 +116,7 @@ TEST(PageSet, AThousandPlacesInATebibyte) {
     EXPECT_LT(mallinfo2().uordblks - heap_before, 1u << 20);
   }
   EXPECT_EQ(set.bytes(), 1000 * kPage);
+  EXPECT_EQ(set.bytes_in({kStep, 10 * kStep}), 10 * kPage);
   uint64_t found = 0;
   for (Range run = set.first_run({0, kTiB}); !run.empty();
        run = set.first_run(range_between(run.end(), kTiB))) {
@@ -164,6 +176,9 @@ TEST(PageSet, AgreesWithAPlainModel) {
     if (!gap.empty()) {
       ASSERT_EQ(gap, gap_expected) << "step " << step;
     }
+    const auto from = model.begin() + static_cast<long>(asked.offset / kPage);
+    const auto members_in = std::count(from, from + static_cast<long>(asked.length / kPage), true);
+    ASSERT_EQ(set.bytes_in(asked), static_cast<uint64_t>(members_in) * kPage) << "step " << step;
     const uint64_t page = random.below(kPages);
     ASSERT_EQ(set.contains(page * kPage), model[page]) << "step " << step;
     ASSERT_EQ(set.contains_all(asked), gap_expected.empty()) << "step " << step;

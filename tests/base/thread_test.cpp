@@ -1,0 +1,30 @@
+#include "base/thread.hpp"
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <array>
+
+namespace r3map {
+namespace {
+
+TEST(StartThread, HasItsNameAndTakesNoSignals) {
+  std::array<char, 16> name{};
+  bool all_blocked = true;
+  start_thread("r3map-test", [&] {
+    pthread_getname_np(pthread_self(), name.data(), name.size());
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+    for (const int number : {SIGINT, SIGTERM, SIGCHLD, SIGPIPE, SIGUSR1, SIGPROF})
+      all_blocked = all_blocked && sigismember(&blocked, number);
+  }).join();
+  EXPECT_STREQ(name.data(), "r3map-test");
+  EXPECT_TRUE(all_blocked);
+  sigset_t blocked;
+  pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+  EXPECT_FALSE(sigismember(&blocked, SIGINT));
+}
+
+}  // namespace
+}  // namespace r3map
