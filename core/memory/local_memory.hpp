@@ -18,6 +18,7 @@ namespace r3map::memory {
 // A thread waits for the page at `offset`.
 struct Fault {
   uint64_t offset = 0;  // page aligned
+  uint32_t thread = 0;  // the kernel's number of it
 };
 
 // All ranges are page aligned unless said otherwise, relative to the region's begin, and inside

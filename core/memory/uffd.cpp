@@ -67,7 +67,8 @@ Result<Uffd::Descriptor> Uffd::open_descriptor(Poisoning poisoning) {
     if (descriptor.fd < 0)
       return fail(Code::unsupported, "userfaultfd is forbidden here (" +
                                          std::string(std::strerror(errno)) + ")");
-    if (handshake(descriptor.fd, native ? kernel::kFeaturePoison : 0)) return descriptor;
+    const uint64_t features = UFFD_FEATURE_THREAD_ID | (native ? kernel::kFeaturePoison : 0);
+    if (handshake(descriptor.fd, features)) return descriptor;
   }
   return fail(Code::unsupported, "this kernel's userfaultfd speaks another protocol");
 }
@@ -148,7 +149,8 @@ size_t Uffd::take_faults(std::span<Fault> faults) {
   const auto begin = reinterpret_cast<uint64_t>(mapping_.begin());
   for (size_t i = 0; i < count; ++i)
     if (messages[i].event == UFFD_EVENT_PAGEFAULT)
-      faults[taken++].offset = align_down(messages[i].arg.pagefault.address - begin, kPage);
+      faults[taken++] = {align_down(messages[i].arg.pagefault.address - begin, kPage),
+                         messages[i].arg.pagefault.feat.ptid};
   return taken;
 }
 

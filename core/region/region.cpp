@@ -106,7 +106,8 @@ Region::Region(Environment environment, std::unique_ptr<resource::Resource> reso
       // What is given back was here: nobody waits for it any more.
       evictor_(environment_.budget, options_.budget, fill_, pins_,
                [this](Range range) { faults_.settle(range); }),
-      readahead_(size_, granule_, share_of(limit_, 4, limits::kReadaheadWindow)),
+      readahead_(size_, granule_, share_of(limit_, 4, limits::kReadaheadWindow),
+                 options_.chunk_size == 0),
       faults_(environment_.loop, options_.deadline,
               [this](uint64_t offset) { on_expired(offset); }),
       fetcher_(*resource_, fill_, evictor_,
@@ -171,11 +172,12 @@ void Region::on_faults() {
   for (size_t count = faults.size(); count == faults.size();) {
     count = memory_->take_faults(faults);
     fault_count_ += count;
-    for (size_t i = 0; i < count; ++i) on_fault(faults[i].offset);
+    for (size_t i = 0; i < count; ++i) on_fault(faults[i]);
   }
 }
 
-void Region::on_fault(uint64_t offset) {
+void Region::on_fault(memory::Fault fault) {
+  const uint64_t offset = fault.offset;
   if (asleep_.contains(offset)) return;  // a signal's handler has run, and it faults again
   const Fill::Page page = fill_.page(offset);
   switch (page.state) {
@@ -190,7 +192,7 @@ void Region::on_fault(uint64_t offset) {
         on_trap(offset);  // it was held a moment ago, perhaps
       overtake(offset, page);
       return;
-    case PageState::absent: fetch_for_fault(offset); return;
+    case PageState::absent: fetch_for_fault(fault); return;
   }
 }
 
@@ -203,9 +205,16 @@ void Region::on_trap(uint64_t offset) {
   if (released && *released) read_ahead(readahead_.on_trap(offset));
 }
 
-void Region::fetch_for_fault(uint64_t offset) {
-  if (dead_.code != Code::ok) return fail_fault(offset, dead_);
-  if (offset >= size_) return fail_fault(offset, {Code::out_of_range, "past the end"});
+// Whether there is something to fetch; if not, the fault has failed.
+bool Region::can_fetch(uint64_t offset) {
+  if (dead_.code != Code::ok) return fail_fault(offset, dead_), false;
+  if (offset >= size_) return fail_fault(offset, {Code::out_of_range, "past the end"}), false;
+  return true;
+}
+
+void Region::fetch_for_fault(memory::Fault fault) {
+  const uint64_t offset = fault.offset;
+  if (!can_fetch(offset)) return;
   faults_.add(offset);
   // A trap whose window has not been asked for yet tells as much as one that was held.
   if (fill_.dont_hold(offset)) read_ahead(readahead_.on_trap(offset));
@@ -218,7 +227,7 @@ void Region::fetch_for_fault(uint64_t offset) {
   if (options_.pull == Pull::none)
     plan.demand = intersect({offset, granule_}, {0, memory_->capacity()});
   else
-    plan = readahead_.on_fault(offset);
+    plan = readahead_.on_fault(offset, fault.thread);
   record(plan.demand);
   const Range started = fetcher_.demand(plan.demand);
   // A granule may be larger than a request.
@@ -226,14 +235,22 @@ void Region::fetch_for_fault(uint64_t offset) {
   read_ahead(plan);
 }
 
+// Its request failed, but another may do better.
+void Region::fetch_again(uint64_t offset) {
+  if (!can_fetch(offset)) return;
+  faults_.add(offset);
+  fetcher_.demand(intersect({offset, granule_}, {0, memory_->capacity()}));
+}
+
 void Region::read_ahead(const Readahead::Plan& plan) {
-  if (plan.ahead.empty()) return;
-  record(plan.ahead);
   // What is pinned is never held back: whoever pins it waits until it is resident.
   if (plan.trap && fill_.page(*plan.trap).state == PageState::absent &&
       pins_.pinned({*plan.trap, kPage}).empty())
     fill_.hold(*plan.trap);
-  fetcher_.enqueue(plan.ahead, Urgency::readahead);
+  for (const Range range : plan.ahead) {
+    record(range);
+    fetcher_.enqueue(range, Urgency::readahead);
+  }
 }
 
 // The page is on its way, but its request has much else to bring first.
@@ -290,7 +307,7 @@ void Region::settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& r
   const PageState state = fill_.page(offset).state;
   if (state == PageState::filling || state == PageState::landing) return;  // another request's
   const bool final = is_final(fetch, result) || (!result && faults_.is_late(offset));
-  if (state == PageState::absent && !final) return fetch_for_fault(offset);
+  if (state == PageState::absent && !final) return fetch_again(offset);
   faults_.settle({offset, kPage});
   if (state == PageState::held) return on_trap(offset);
   if (state == PageState::resident) return;  // landing has woken who waited

@@ -102,9 +102,11 @@ class Region {
   void start_pulling();
   void record(Range range);
   void on_faults();
-  void on_fault(uint64_t offset);
+  void on_fault(memory::Fault fault);
   void on_trap(uint64_t offset);
-  void fetch_for_fault(uint64_t offset);
+  bool can_fetch(uint64_t offset);
+  void fetch_for_fault(memory::Fault fault);
+  void fetch_again(uint64_t offset);
   void read_ahead(const Readahead::Plan& plan);
   void overtake(uint64_t offset, const Fill::Page& page);
   void on_expired(uint64_t offset);

@@ -173,6 +173,20 @@ TEST_P(UffdTest, TakeFaultsTakesNoMoreThanAskedFor) {
   land(1, 3);
 }
 
+TEST_P(UffdTest, FaultsNameTheirThread) {
+  Toucher first(at(1)), second(at(2));
+  std::set<uint32_t> threads;
+  while (threads.size() < 2 && test::readable(memory_->fault_descriptor(), test::kPatience)) {
+    Fault faults[8];
+    const size_t taken = memory_->take_faults(faults);
+    for (size_t i = 0; i < taken; ++i) threads.insert(faults[i].thread);
+  }
+  EXPECT_EQ(threads.size(), 2u);
+  EXPECT_FALSE(threads.contains(0));
+  EXPECT_FALSE(threads.contains(static_cast<uint32_t>(gettid()))) << "this one has touched nothing";
+  land(0, 8);
+}
+
 TEST_P(UffdTest, ManyFaultsComeInOneCall) {
   std::vector<std::unique_ptr<Toucher>> touchers;
   for (uint64_t page = 0; page < 8; ++page) touchers.push_back(std::make_unique<Toucher>(at(page)));
