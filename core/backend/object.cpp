@@ -117,6 +117,12 @@ class HttpObject::Answer : public http::Receiver {
     return {};
   }
 
+  // Another answer is to come, since this one was a redirect.
+  void clear() {
+    head_ = {};
+    text_.clear();
+  }
+
   const Head& answer() const { return head_; }
   const std::string& text() const { return text_; }
 
@@ -222,7 +228,8 @@ class HttpObject::ReadAnswer final : public Answer {
 
 HttpObject::HttpObject(loop::Loop& loop, http::Client& client, std::unique_ptr<Dialect> dialect,
                        Pin pin)
-    : loop_(loop), client_(client), dialect_(std::move(dialect)), pin_(pin) {
+    : loop_(loop), client_(client), dialect_(std::move(dialect)), target_(dialect_->home()),
+      pin_(pin) {
   info_.granule = 64 << 10;
   info_.preferred_request = 8 << 20;
   info_.parallel_requests = 4;
@@ -287,29 +294,90 @@ http::Priority priority_of(resource::Urgency urgency) {
   }
 }
 
+bool is_given_up(const Result<>& done) {
+  return !done && (done.error().code == Code::canceled || done.error().code == Code::timed_out);
+}
+
+// Signed URLs, to which stores and hubs redirect, are good for some minutes. Storage of Google's
+// says 400 then, others 401 or 403, and some have moved the object by then.
+bool may_have_expired(int status) {
+  return status == 400 || status == 401 || status == 403 || status == 404 || status == 410;
+}
+
+// That a redirect from the last of `visited` to `target` brings us further.
+Result<> check_hop(const std::vector<http::Target>& visited, const http::Target& target) {
+  if (std::find(visited.begin(), visited.end(), target) != visited.end())
+    return fail(Code::unsupported, "the redirects lead in a circle, by " + target.origin());
+  if (visited.size() > limits::kRedirects)
+    return fail(Code::unsupported, "more than " + std::to_string(limits::kRedirects) +
+                                       " redirects, the last one to " + target.origin());
+  return {};
+}
+
 }  // namespace
 
-// One attempt, to its end. An error answer becomes the error that it means.
-loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
-                                         resource::Request request, Answer& answer) {
+// One request to one place.
+loop::Task<Result<>> HttpObject::get(const http::Target& target, std::vector<http::Field> fields,
+                                     resource::Request request, Answer& answer) {
   // Before the request is signed: OpenSSL may have cleaned up.
   if (client_.closed()) co_return http::Client::refusal();
-  http::Request get = dialect_->request(std::move(fields));
+  http::Request get = dialect_->request(target, std::move(fields));
   get.priority = priority_of(request.urgency);
   get.deadline = request.deadline;
   get.stop = request.stop;
   auto performing = client_.perform(std::move(get), answer);
-  Result<> done = co_await performing;
+  co_return co_await performing;
+}
+
+// One attempt, to its end: through redirects, and where the place to which they have led before
+// refuses us, from home once more. An error answer becomes the error that it means.
+loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
+                                         resource::Request request, Answer& answer) {
+  http::Target target = target_;
+  std::vector<http::Target> visited;
+  bool from_home = target == dialect_->home();
+  for (;;) {
+    auto getting = get(target, fields, request, answer);
+    Result<> done = co_await getting;
+    const Head& head = answer.answer();
+    if (head.status == 0) {
+      // The place may be gone.
+      if (!done && done.error().code != Code::canceled) target_ = dialect_->home();
+      co_return done;
+    }
+    if (!is_error(head.status)) {
+      target_ = std::move(target);
+      co_return done;
+    }
+    // Of an error answer even a part says more than how its transfer ended.
+    if (is_given_up(done)) co_return done;
+    Result<std::optional<http::Target>> next =
+        dialect_->redirect(target, head, answer.text());
+    if (!next) co_return fail(std::move(next.error()));
+    if (*next) {
+      visited.push_back(std::move(target));
+      target = std::move(**next);
+      if (Result<> new_place = check_hop(visited, target); !new_place) co_return new_place;
+    } else if (!from_home && may_have_expired(head.status)) {
+      from_home = true;
+      visited.clear();
+      target = dialect_->home();
+    } else {
+      co_return fail(error_of(target, answer));
+    }
+    answer.clear();
+  }
+}
+
+Error HttpObject::error_of(const http::Target& target, const Answer& answer) const {
   const Head& head = answer.answer();
-  const bool given_up =
-      !done && (done.error().code == Code::canceled || done.error().code == Code::timed_out);
-  if (head.status == 0 || !is_error(head.status) || given_up) co_return done;
-  // Of an error answer even a part says more than how its transfer ended.
-  if (head.status == 416) co_return fail(Code::out_of_range, status_text(head));
+  if (head.status == 416) return {Code::out_of_range, status_text(head)};
   if (head.status == 412)
-    co_return fail(Code::stale,
-                   "the object changed since it was opened (" + status_text(head) + ")");
-  co_return fail(dialect_->explain(head, answer.text()));
+    return {Code::stale, "the object changed since it was opened (" + status_text(head) + ")"};
+  Error error = dialect_->explain(head, answer.text());
+  if (target.origin() != dialect_->home().origin())
+    error.message = "redirected to " + target.origin() + ": " + error.message;
+  return error;
 }
 
 loop::Task<Result<>> HttpObject::pause(loop::Clock::duration delay,

@@ -12,6 +12,7 @@
 #include "http/client.hpp"
 #include "http/header.hpp"
 #include "http/retry.hpp"
+#include "http/target.hpp"
 #include "resource/registry.hpp"
 #include "resource/resource.hpp"
 
@@ -22,9 +23,19 @@ class Dialect {
  public:
   virtual ~Dialect() = default;
 
-  // A GET of the object with these header fields, authenticated. Made anew for each attempt, as
-  // signatures hold the time.
-  virtual http::Request request(std::vector<http::Field> fields) const = 0;
+  // Where the object is asked for first.
+  virtual const http::Target& home() const = 0;
+
+  // A GET of the object at `target` with these header fields, authenticated as far as that place
+  // may know. Made anew for each attempt, as signatures hold the time.
+  virtual http::Request request(const http::Target& target,
+                                std::vector<http::Field> fields) const = 0;
+
+  // Where an error answer from `target` sends us; nothing: it is no redirect, or one without a
+  // place to go. An error: a redirect that must not be followed.
+  virtual Result<std::optional<http::Target>> redirect(const http::Target& target,
+                                                       const http::Head& head,
+                                                       std::string_view body) const = 0;
 
   // What an answer means that is none of 200, 206, 412, 416. `body` may be cut off.
   virtual Error explain(const http::Head& head, std::string_view body) const = 0;
@@ -75,6 +86,9 @@ class HttpObject : public resource::Resource {
   loop::Task<Result<>> confirm_empty(resource::Request request);
   loop::Task<Result<>> perform(std::vector<http::Field> fields, resource::Request request,
                                Answer& answer);
+  loop::Task<Result<>> get(const http::Target& target, std::vector<http::Field> fields,
+                           resource::Request request, Answer& answer);
+  Error error_of(const http::Target& target, const Answer& answer) const;
   loop::Task<Result<>> pause(loop::Clock::duration delay, const resource::Request& request);
   Result<> adopt(const http::Head& head, uint64_t size);
   Result<> check_version(const http::Head& head) const;
@@ -84,6 +98,7 @@ class HttpObject : public resource::Resource {
   loop::Loop& loop_;
   http::Client& client_;
   std::unique_ptr<Dialect> dialect_;
+  http::Target target_;  // where redirects have led the last answered request
   Pin pin_;
   http::Retry::Random random_{std::random_device{}()};
 

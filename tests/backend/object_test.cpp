@@ -6,6 +6,7 @@
 
 #include "backend/http.hpp"
 #include "loop/event.hpp"
+#include "resource/url.hpp"
 #include "support/fault_server_process.hpp"
 #include "support/loop_fixture.hpp"
 
@@ -91,7 +92,8 @@ TEST_F(ObjectTest, RightInSpiteOfEverything) {
            "close-before-headers/times=3", "garbage/times=3", "wrong-content-range/times=3",
            "content-range/times=3", "multipart/times=2", "long-chunked/times=2",
            "500/after=1/times=5", "503/every=2", "reset-on-accept/every=2", "garbage/every=2",
-           "stall-in-body/ms=300/n=1000",
+           "stall-in-body/ms=300/n=1000", "redirect", "redirect/code=301", "redirect/code=303",
+           "redirect/code=307", "redirect/code=308", "redirect/after=1", "redirect/every=2",
        }) {
     SCOPED_TRACE(path);
     const auto begin = Clock::now();
@@ -126,7 +128,9 @@ TEST_F(ObjectTest, RefusedAtOpen) {
            {"status/code=401", Code::denied, "user and a password"},
            {"status/code=204", Code::protocol, "204"},
            {"503/retry_after=100", Code::busy, "503"},
-           {"redirect", Code::unsupported, "redirected to /ok/"},
+           {"redirect-loop", Code::unsupported, "in a circle"},
+           {"redirect/to=news:h", Code::unsupported, "a redirect to what is no http"},
+           {"status/code=302", Code::unsupported, "a redirect to nowhere (302)"},
            {"wrong-content-range", Code::protocol, "bytes 1-"},
            {"content-range", Code::protocol, "Content-Range"},
            {"content-range/value=bytes%200-65535", Code::protocol, "Content-Range"},
@@ -171,7 +175,7 @@ TEST_F(ObjectTest, NoticesWhatChangesAfterOpen) {
            {"no-ranges/after=1", Code::unsupported, "ignores ranges"},
            {"partial-as-200/after=1", Code::unsupported, "ignores ranges"},
            {"content-encoding/after=1", Code::unsupported, "gzip"},
-           {"redirect/after=1", Code::unsupported, "redirected"},
+           {"redirect-loop/after=1", Code::unsupported, "in a circle"},
            {"403/after=1", Code::denied, ""},
            {"garbage/after=1", Code::protocol, ""},
            {"giant-headers/after=1", Code::protocol, ""},
@@ -327,14 +331,109 @@ TEST_F(ObjectTest, ADyingServer) {
   EXPECT_NE(done.error().message.find("can't connect"), std::string::npos) << done.error().message;
 }
 
+// Where redirects lead. The other server is another host.
+class RedirectTest : public ObjectTest {
+ protected:
+  static std::string redirect_to(std::string_view url, std::string_view options = "") {
+    return "redirect" + std::string(options) + "/x?to=" + resource::percent_encode(url, false);
+  }
+  Opened open_as(std::string_view user, std::string_view path) {
+    std::string url = server_.url(path);
+    url.insert(url.find("//") + 2, user);
+    return run<std::unique_ptr<Resource>>([&] { return registry_.open(url, {}, request()); });
+  }
+
+  test::FaultServer other_;
+};
+
+TEST_F(RedirectTest, ToAnotherHost) {
+  const Opened object = open(redirect_to(other_.url("ok/size=300000/a b")));
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_TRUE(read_all(**object));
+}
+
+TEST_F(RedirectTest, AtMostFive) {
+  std::string url = "/ok/size=300000/x";
+  for (int i = 0; i < 5; ++i)
+    url = "/redirect/" + std::to_string(i) + "?to=" + resource::percent_encode(url, false);
+  const Opened object = open(url.substr(1));
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_TRUE(read_all(**object));
+  const Opened refused = open(redirect_to(url));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::unsupported);
+  EXPECT_NE(refused.error().message.find("more than 5 redirects"), std::string::npos);
+}
+
+TEST_F(RedirectTest, WhatIsSecretStaysWithItsHost) {
+  EXPECT_TRUE(open_as("user:secret@", "headers/with=authorization/x"));
+  EXPECT_TRUE(open_as("user:secret@", redirect_to("/headers/with=authorization/x")));
+  EXPECT_TRUE(open_as("user:secret@", redirect_to(other_.url("headers/without=authorization/x"))));
+  // Home again, it is the host's own.
+  const std::string back = redirect_to(server_.url("headers/with=authorization/x"));
+  EXPECT_TRUE(open_as("user:secret@", redirect_to(other_.url(back))));
+}
+
+TEST_F(RedirectTest, AnErrorNamesTheHostButNotWhatIsSignedInTheUrl) {
+  const Opened object = open(redirect_to(other_.url("403/x?X-Amz-Signature=sesame")));
+  ASSERT_FALSE(object);
+  EXPECT_EQ(object.error().code, Code::denied);
+  EXPECT_EQ(object.error().message,
+            "redirected to http://" + other_.address() + ": access denied (403)");
+}
+
+// Signed URLs expire, hosts go away: both are found again from the URL that was opened.
+TEST_F(RedirectTest, APlaceThatRefusesUsIsLookedForAgain) {
+  for (const int status : {400, 401, 403, 404, 410}) {
+    SCOPED_TRACE(status);
+    const std::string place = "status/size=300000/after=2/times=2/code=" + std::to_string(status);
+    const Opened object = open(redirect_to(other_.url(place + "/x"), "/after=0/every=1"));
+    ASSERT_TRUE(object) << object.error().message;
+    EXPECT_TRUE(read(**object, {100000, 1000})) << "by the place itself";
+    const Result<> refused = read(**object, {100000, 1000});
+    ASSERT_FALSE(refused) << "there it is refused again, and once more is not asked";
+    EXPECT_NE(refused.error().code, Code::timed_out) << refused.error().message;
+    EXPECT_TRUE(read_all(**object));
+  }
+  const Opened object = open(redirect_to(other_.url("403/size=300000/after=2/times=1/x")));
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_TRUE(read_all(**object));
+  EXPECT_TRUE(read_all(**object)) << "from home again";
+}
+
+TEST_F(RedirectTest, APlaceThatIsGoneIsLookedForAgain) {
+  const Opened object =
+      open(redirect_to(other_.url("ok/size=300000/x"), "/times=1/size=300000"));
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_TRUE(read(**object, {100000, 1000}));
+  other_.stop();
+  const Result<> done = read_all(**object);
+  EXPECT_TRUE(done) << done.error().message;
+}
+
+TEST_F(RedirectTest, AnotherVersionElsewhereIsNoticed) {
+  const Opened object =
+      open(redirect_to(other_.url("ok/size=300000/x"), "/times=1/size=300001"));
+  ASSERT_TRUE(object) << object.error().message;
+  other_.stop();
+  EXPECT_EQ(read(**object, {100000, 1000}).error().code, Code::stale);
+}
+
 // Counts what it is asked to sign.
 class CountingDialect final : public Dialect {
  public:
-  CountingDialect(std::string url, int& asked) : url_(std::move(url)), asked_(asked) {}
-  http::Request request(std::vector<http::Field> fields) const override {
+  CountingDialect(std::string url, int& asked)
+      : home_(*http::parse_target(url)), asked_(asked) {}
+  const http::Target& home() const override { return home_; }
+  Result<std::optional<http::Target>> redirect(const http::Target&, const http::Head&,
+                                               std::string_view) const override {
+    return std::nullopt;
+  }
+  http::Request request(const http::Target& target,
+                        std::vector<http::Field> fields) const override {
     ++asked_;
     http::Request request;
-    request.url = url_;
+    request.url = target.url();
     for (const http::Field& field : fields)
       request.headers.push_back(field.name + ": " + field.value);
     return request;
@@ -344,7 +443,7 @@ class CountingDialect final : public Dialect {
   }
 
  private:
-  std::string url_;
+  http::Target home_;
   int& asked_;
 };
 

@@ -370,6 +370,33 @@ async def redirect_loop(c, request, reply):
     await Reply(302, {"Location": request.target}).send(c)
 
 
+@scenario("headers")
+async def headers(c, request, reply):
+    """400 if a field of without= (a,b) has come, or one of with= (a,b) has not; else honest."""
+    def named(parameter):
+        return [name for name in request.text(parameter, "").split(",") if name]
+    bad = [name for name in named("without") if name in request.headers]
+    bad += [name for name in named("with") if name not in request.headers]
+    await (Reply(400, body=f"{bad}\n".encode()) if bad else reply).send(c)
+
+
+@scenario("s3-region")
+async def s3_region(c, request, reply):
+    """Another region than region= was signed for: status= (301), code=, named by
+    hint= (header, body or endpoint)."""
+    region, hint = request.text("region", "eu-west-1"), request.text("hint", "body")
+    if f"/{region}/s3/aws4_request" in request.headers.get("authorization", ""):
+        return await reply.send(c)
+    named = {"body": f"<Region>{region}</Region>",
+             "endpoint": f"<Endpoint>b.s3.{region}.amazonaws.com</Endpoint>"}.get(hint, "")
+    answer = Reply(request.number("status", 301), {"Location": "http://127.0.0.1:1/"}, body=(
+        f"<Error><Code>{request.text('code', 'PermanentRedirect')}</Code>{named}"
+        "<RequestId>R3MAP</RequestId></Error>").encode())
+    if hint == "header":
+        answer.headers["x-amz-bucket-region"] = region
+    await answer.send(c)
+
+
 # Ranges that are not what was asked
 
 @scenario("wrong-content-range", "same-etag-wrong-content-range")

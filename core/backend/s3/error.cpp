@@ -5,6 +5,7 @@
 #include <pugixml.hpp>
 
 #include "backend/object.hpp"
+#include "backend/s3/address.hpp"
 
 namespace r3map::backend::s3 {
 
@@ -47,41 +48,59 @@ constexpr std::array kKnown = {
 
 }  // namespace
 
-Error explain_error(const http::Head& head, std::string_view body) {
+ErrorText parse_error(const http::Head& head, std::string_view body) {
   pugi::xml_document document;
   // No entities but XML's five; a truncated document still gives what stands before the cut.
   document.load_buffer(body.data(), body.size(), pugi::parse_minimal | pugi::parse_escapes,
                        pugi::encoding_utf8);
   const pugi::xml_node error = document.child("Error");
-  const std::string_view name = error.child_value("Code");
-  const std::string_view message = error.child_value("Message");
-  const std::string_view region = error.child_value("Region");
-  std::string_view id = error.child_value("RequestId");
-  if (id.empty()) id = head.field("x-amz-request-id");
+  ErrorText text{error.child_value("Code"), error.child_value("Message"),
+                 error.child_value("RequestId"), error.child_value("Region"),
+                 error.child_value("Endpoint")};
+  if (text.request_id.empty()) text.request_id = head.field("x-amz-request-id");
+  if (const std::string_view region = head.field("x-amz-bucket-region"); !region.empty())
+    text.region = region;
+  if (text.region.empty()) text.region = region_of_host(text.endpoint);
+  return text;
+}
 
-  const auto* known = std::find_if(kKnown.begin(), kKnown.end(),
-                                   [&](const Known& candidate) { return candidate.name == name; });
+std::string region_of(const http::Head& head, const ErrorText& error) {
+  static constexpr std::array<std::string_view, 4> kElsewhere = {
+      "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed",
+      "IllegalLocationConstraintException"};
+  const bool says_so =
+      std::find(kElsewhere.begin(), kElsewhere.end(), error.code) != kElsewhere.end();
+  const bool redirects = head.status == 301 || head.status == 307;
+  return says_so || redirects ? error.region : std::string();
+}
+
+Error explain_error(const http::Head& head, std::string_view body) {
+  const ErrorText error = parse_error(head, body);
+  const auto* known = std::find_if(kKnown.begin(), kKnown.end(), [&](const Known& candidate) {
+    return candidate.name == error.code;
+  });
   const bool is_known = known != kKnown.end();
   const Code code = is_known ? known->code : code_of_status(head.status);
 
   std::string text;
   if (is_known) {
     text = known->text;
-  } else if (!message.empty()) {
-    text = "the store answers: " + shown(message);
+  } else if (!error.message.empty()) {
+    text = "the store answers: " + shown(error.message);
   } else {
     text = code == Code::not_found ? "not found"
            : code == Code::denied  ? "access denied"
                                    : "the store answers " + shown(head.reason);
   }
   text += " (";
-  if (!name.empty()) text += shown(name) + ", ";
+  if (!error.code.empty()) text += shown(error.code) + ", ";
   text += std::to_string(head.status);
-  if (!id.empty() && code != Code::not_found) text += ", request id " + shown(id);
+  if (!error.request_id.empty() && code != Code::not_found)
+    text += ", request id " + shown(error.request_id);
   text += ")";
   if (is_known && !known->remedy.empty()) {
     text += ": " + std::string(known->remedy);
-    if (known->remedy == "set region" && !region.empty()) text += "=" + shown(region);
+    if (known->remedy == "set region" && !error.region.empty()) text += "=" + shown(error.region);
   }
   return {code, text};
 }
