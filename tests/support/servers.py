@@ -403,7 +403,7 @@ class FaultServer(Server):
 
 def content(offset, length, version=1):
     """The fault server's object, as bytes."""
-    from fault_server import PERIOD, content as piece
+    from faults import PERIOD, content as piece
     parts, end = [], offset + length
     while offset < end:
         parts.append(piece(offset, min(PERIOD, end - offset), version))

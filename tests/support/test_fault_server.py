@@ -10,17 +10,22 @@ import time
 
 import pytest
 
+import faults
+
 SERVER = pathlib.Path(__file__).with_name("fault_server.py")
 SIZE = 300_000
 
 
 @pytest.fixture(scope="module")
-def port():
-    process = subprocess.Popen([sys.executable, SERVER, "--size", str(SIZE)],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def port(tmp_path_factory):
+    log = tmp_path_factory.mktemp("server") / "log"
+    with open(log, "w", encoding="utf-8") as errors:
+        process = subprocess.Popen([sys.executable, SERVER, "--size", str(SIZE)], stderr=errors,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield int(process.stdout.readline().split()[1])
     process.stdin.close()  # as if the parent had died
     assert process.wait(5) == 0
+    assert log.read_text() == "", "the server itself failed"
 
 
 def expected(offset, length, version=1):
@@ -33,7 +38,7 @@ def request(method, path, headers):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def raw(port, path, method="GET", timeout=1.0, **headers):
+def raw(port, path, method="GET", timeout=1.0, most=1 << 30, **headers):
     """Everything the server sends until it closes or is silent; ends with b"RST" if it resets."""
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     data = b""
@@ -41,7 +46,7 @@ def raw(port, path, method="GET", timeout=1.0, **headers):
         connection.settimeout(timeout)
         try:
             connection.sendall(request(method, path, headers))
-            while piece := connection.recv(1 << 16):
+            while len(data) < most and (piece := connection.recv(1 << 16)):
                 data += piece
         except TimeoutError:
             pass
@@ -129,7 +134,7 @@ def test_etag_changes(port):
 
 def test_refusals(port):
     assert [get(port, "/vanishes/a")[0] for _ in range(3)] == [200, 404, 404]
-    assert get(port, "/forbidden/a")[0] == 403
+    assert get(port, "/403/a")[0] == 403
     status, _, body = get(port, "/forbidden-xml/a")
     assert status == 403 and b"<Code>AccessDenied</Code>" in body
     assert b"<Code>NoSuchKey</Code>" in get(port, "/no-such-key/a")[2]
@@ -265,3 +270,48 @@ def test_survives_bad_clients(port):
     time.sleep(0.1)
     assert get(port, "/ok/a", 0, 9)[0] == 206
     assert json.loads(get(port, "/stats")[2])["open"] == 1
+
+
+def test_every_scenario_is_told_by_the_list():
+    listed = subprocess.run([sys.executable, SERVER, "--list"], stdout=subprocess.PIPE, text=True,
+                            check=True).stdout
+    assert len(faults.SCENARIOS) > 60
+    for scenario in faults.SCENARIOS.values():
+        assert f"\n  {scenario.name} " in listed and scenario.text
+
+
+def test_no_scenario_breaks_the_server(port):
+    """It would print a traceback, which the end of `port` finds."""
+    for name in faults.SCENARIOS:
+        for _ in range(2):
+            raw(port, f"/{name}/size=50/a", timeout=0.02, most=20_000, Range="bytes=0-49")
+    assert get(port, "/ok/a", 0, 9)[0] == 206
+
+
+def test_switched_at_run_time(port):
+    assert get(port, "/switch/a", 0, 9)[0] == 206
+    get(port, "/control?switch=503&times=1", method="POST")
+    assert [get(port, "/switch/a", 0, 9)[0] for _ in range(2)] == [503, 206]
+    get(port, "/control?switch=vanishes", method="POST")
+    assert [get(port, "/switch/a", 0, 9)[0] for _ in range(2)] == [206, 404]
+    assert get(port, "/control?switch=nonsense", method="POST")[0] == 400
+
+
+def test_storms_spare_some(port):
+    assert [get(port, "/503-storm/a", 0, 9)[0] for _ in range(8)] == [503, 503, 503, 206] * 2
+
+
+@pytest.mark.parametrize("mode, answer", [("close", b""), ("reset", b"RST"), ("stall", b""),
+                                          ("alert", b"\x15\x03\x03\x00\x02\x02\x28")])
+def test_what_speaks_tls_gets_no_answer(port, mode, answer):
+    get(port, f"/control?tls={mode}", method="POST")
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"\x16\x03\x01\x00\x05hello")
+        connection.settimeout(0.3)
+        try:
+            got = connection.recv(1000)
+        except TimeoutError:
+            got = b""
+        except ConnectionResetError:
+            got = b"RST"
+    assert got == answer
