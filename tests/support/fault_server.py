@@ -11,7 +11,7 @@ prints `listening PORT` and serves on 127.0.0.1 until SIGTERM or until its stdin
     POST /reset                                  forgets counters, statistics and what was switched
     POST /control?reset_accepts=K                the next K connections are reset when accepted
     POST /control?switch=<scenario>&name=value…  what /switch/<anything> does from now on
-    POST /control?tls=close|reset|stall|garbage|alert     what happens to those who speak TLS
+    POST /control?tls=stall|close|reset|garbage|alert     what happens to those who speak TLS
 
 Parameters may stand in the path, because an s3:// URL has no query. With `s3://<scenario>/size=10/x`
 every scenario is a bucket.

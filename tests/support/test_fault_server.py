@@ -301,7 +301,7 @@ def test_storms_spare_some(port):
     assert [get(port, "/503-storm/a", 0, 9)[0] for _ in range(8)] == [503, 503, 503, 206] * 2
 
 
-@pytest.mark.parametrize("mode, answer", [("close", b""), ("reset", b"RST"), ("stall", b""),
+@pytest.mark.parametrize("mode, answer", [("stall", b""), ("close", b""), ("reset", b"RST"),
                                           ("alert", b"\x15\x03\x03\x00\x02\x02\x28")])
 def test_what_speaks_tls_gets_no_answer(port, mode, answer):
     get(port, f"/control?tls={mode}", method="POST")

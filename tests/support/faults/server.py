@@ -27,7 +27,7 @@ class Server:
 
     def reset(self):
         self.reset_accepts = self.accepted = self.logged = 0
-        self.switched, self.tls = ("ok", {}), "close"
+        self.switched, self.tls = ("ok", {}), "stall"
         self.log = collections.defaultdict(list)
         self.counts = collections.Counter()
 
@@ -77,7 +77,7 @@ class Server:
             "range": h.get("range"), "if_match": h.get("if-match"), "headers": h})
 
     async def spoil_tls(self, c):
-        """What speaks TLS to us gets no answer in it: close, reset, stall, garbage or an alert."""
+        """What speaks TLS to us gets no answer in it: stall, close, reset, garbage or an alert."""
         if self.tls == "reset":
             c.reset()
         if self.tls == "stall":
