@@ -65,11 +65,12 @@ void sink_bytes(benchmark::State& state) {
   const std::vector<std::byte> bytes(piece);
   NoMemory memory;
   Fill fill(memory);
+  std::atomic<uint64_t> received = 0;
   for (auto _ : state) {
     state.PauseTiming();
     (void)fill.evict({0, kRequest});
     const Range range{0, kRequest};
-    FetchSink sink(fill, fill.begin(range), range, kSize, false, [] {});
+    FetchSink sink(fill, fill.begin(range), range, kSize, false, received, [](Range) {});
     uint64_t at = static_cast<uint64_t>(state.range(1));
     state.ResumeTiming();
     sink.bytes(0, std::span(bytes).first(at));

@@ -1,6 +1,6 @@
 // r3map-bench-faults SIDE SIZE [COUNT] [--sum] [--warm] [--seed N]: one measured pass of one side of
 // a comparison in a process of its own, so that no side finds memory that another one warmed.
-// Prints one line of JSON: {"seconds": …} or {"latencies_us": […]}.
+// Prints one line of JSON: {"seconds": …}, {"latencies_us": […]} or amounts of memory.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -23,13 +23,14 @@ const std::map<std::string_view, Side> kSides = {
     {"sequential-page-per-fault", {sequential_page_per_fault, false}},
     {"random-r3map", {random_r3map, true}},
     {"random-bare", {random_bare, true}},
+    {"sparse-r3map", {sparse_r3map, true}},
 };
 
 [[noreturn]] void usage() {
   std::string sides;
   for (const auto& [name, side] : kSides)
     sides += "\n  " + std::string(name) + " SIZE" + (side.has_count ? " COUNT" : "");
-  die("usage: SIDE SIZE [COUNT] [--sum] [--warm] [--seed N]; SIZE as 64M or 1G" + sides);
+  die("usage: SIDE SIZE [COUNT] [--sum] [--warm] [--seed N]; SIZE as 64M, 1G or 1T" + sides);
 }
 
 uint64_t number(const char* text) {
@@ -37,7 +38,7 @@ uint64_t number(const char* text) {
   uint64_t value = std::strtoull(text, &end, 10);
   if (end == text || value == 0) usage();
   for (const char unit : std::string_view(end)) {
-    const size_t power = std::string_view("KMG").find(unit);
+    const size_t power = std::string_view("KMGT").find(unit);
     if (power == std::string_view::npos || end[1] != 0) usage();
     value <<= 10 * (power + 1);
   }

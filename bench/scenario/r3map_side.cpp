@@ -1,4 +1,7 @@
 // r3map's side, through the C ABI alone.
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <memory>
 
 #include "r3map.h"
@@ -65,6 +68,40 @@ void random_r3map(const Arguments& arguments) {
   const std::vector<double> latencies = time_touches(
       data_of(region.get()), random_pages(arguments.size, arguments.count, arguments.seed));
   print_latencies(latencies, counters(stats_of(region.get()), before));
+}
+
+namespace {
+
+// A field of /proc/self/status, in bytes.
+uint64_t status_field(const std::string& name) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(name + ":")) return std::stoull(line.substr(name.size() + 1)) << 10;
+  die("no " + name + " in /proc/self/status");
+}
+
+double mib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+}  // namespace
+
+// What a region takes beside its pages. All that the process has more than at its begin counts, but
+// for the pages themselves and the kernel's tables for them, which are told apart.
+void sparse_r3map(const Arguments& arguments) {
+  const std::vector<uint64_t> places =
+      spread_pages(arguments.size, arguments.count, arguments.seed);
+  const uint64_t memory_before = status_field("VmRSS");
+  const uint64_t tables_before = status_field("VmPTE");
+  RegionPointer region = open_memory(arguments.size);
+  time_touches(data_of(region.get()), places);
+  const r3map_stats stats = stats_of(region.get());
+  const uint64_t memory = status_field("VmRSS") - memory_before;
+  const uint64_t tables = status_field("VmPTE") - tables_before;
+  region.reset();
+  const uint64_t left = status_field("VmRSS");
+  std::printf("{\"bookkeeping_mib\": %.3f, \"resident_mib\": %.3f, \"page_tables_mib\": %.3f, "
+              "\"left_after_close_mib\": %.3f}\n",
+              mib(memory - std::min(memory, stats.resident)), mib(stats.resident), mib(tables),
+              mib(left - std::min(left, memory_before)));
 }
 
 }  // namespace bench

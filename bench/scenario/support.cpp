@@ -60,6 +60,16 @@ std::vector<uint64_t> random_pages(uint64_t size, uint64_t count, uint64_t seed)
   return pages;
 }
 
+std::vector<uint64_t> spread_pages(uint64_t size, uint64_t count, uint64_t seed) {
+  if (count > size / kPage) die("more pages than there are");
+  std::mt19937_64 random(seed);
+  const uint64_t part = size / kPage / count;
+  std::vector<uint64_t> pages(count);
+  for (uint64_t i = 0; i < count; ++i) pages[i] = (i * part + random() % part) * kPage;
+  std::shuffle(pages.begin(), pages.end(), random);
+  return pages;
+}
+
 std::vector<double> time_touches(const std::byte* data, const std::vector<uint64_t>& pages) {
   std::vector<double> microseconds;
   microseconds.reserve(pages.size());

@@ -30,6 +30,8 @@ uint64_t touch_pages(const std::byte* data, uint64_t size);
 uint64_t sum_words(const std::byte* data, uint64_t size);
 // `count` different pages, by their offsets, in random order.
 std::vector<uint64_t> random_pages(uint64_t size, uint64_t count, uint64_t seed);
+// As random_pages where there are too many for a list: one in each `count`th part.
+std::vector<uint64_t> spread_pages(uint64_t size, uint64_t count, uint64_t seed);
 // Touches each page once; microseconds of each touch.
 std::vector<double> time_touches(const std::byte* data, const std::vector<uint64_t>& pages);
 
@@ -43,5 +45,6 @@ void sequential_uffd_copy(const Arguments& arguments);
 void sequential_page_per_fault(const Arguments& arguments);
 void random_r3map(const Arguments& arguments);
 void random_bare(const Arguments& arguments);
+void sparse_r3map(const Arguments& arguments);
 
 }  // namespace bench

@@ -1,0 +1,67 @@
+"""bench/run --quick: every row works, and its JSON has the shape that reports are made from."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = ROOT / "build/dev/bench/r3map-bench-faults"
+SUMMARY = {"median", "min", "max", "quartiles"}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The JSON of each row, by its name."""
+    if not PROGRAM.exists():
+        text = "r3map-bench-faults is missing: cmake --build --preset dev"
+        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
+            pytest.fail(text)
+        pytest.skip(text)
+    pytest.importorskip("r3map")
+    out = tmp_path_factory.mktemp("bench")
+    done = subprocess.run([ROOT / "bench/run", "--quick", "--out", out], capture_output=True,
+                          text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return {file.stem: json.loads(file.read_text()) for file in out.glob("*.json")}
+
+
+def test_every_row_ran(results):
+    listed = subprocess.run([ROOT / "bench/run", "--list"], capture_output=True, text=True,
+                            timeout=60, check=True).stdout
+    assert set(results) == {line.split()[0] for line in listed.splitlines()}
+
+
+def test_every_side_ran_or_is_named(results):
+    for row in results.values():
+        assert "r3map" in row["sides"], row["row"]
+        for side in row["sides"].values():
+            assert side["runs"] and side["metrics"] and side["command"]
+            assert all(set(told) == SUMMARY for told in side["metrics"].values())
+        assert all(row["skipped"].values())
+
+
+def test_limits_need_nothing_that_is_not_here(results):
+    assert not {"curl-fresh", "curl-touched"} & {
+        name for row in results.values() for name in row["skipped"]}
+
+
+def test_figures(results):
+    for row in results.values():
+        assert row["figures"], row["row"]
+        for figure in row["figures"]:
+            assert figure["what"] and figure["reach"]
+            if figure["value"] is None:  # who it is against is not installed
+                assert figure["against"] in ("best peer", *row["skipped"])
+            else:
+                assert figure["value"] > 0 and figure["met"] in (True, False, None)
+
+
+def test_the_machine(results):
+    for row in results.values():
+        assert row["machine"]["cores"] and row["machine"]["kernel"]
+        versions = row["machine"]["versions"]
+        assert {"r3map", "libcurl", "MinIO", "nginx", "toxiproxy"} <= set(versions)
+        assert row["when"] and row["load_before"] >= 0
