@@ -119,7 +119,8 @@ class Chain:
             metrics = [key for key, value in runs[0].items()
                        if isinstance(value, (int, float)) and key != "at"]
             sides[name] = {
-                "kind": self.sides[name].kind, "command": rows.shown(self.command(self.sides[name])),
+                "kind": self.sides[name].kind,
+                "command": rows.shown(self.command(self.sides[name])),
                 "metrics": {key: summary([run[key] for run in runs]) for key in metrics},
                 "runs": runs}
             if name != row.sides[0].name and "seconds" in metrics:

@@ -1,7 +1,8 @@
 """The picture for README: the main job, r3map among its peers."""
 
 CAPTION = "1 GiB on S3 to a NumPy sum, in GB/s, at 0 and at 20 ms"
-NAMES = {"curl-fresh": "bare libcurl\n(fresh memory)", "curl-touched": "bare libcurl\n(warm memory)"}
+NAMES = {"curl-fresh": "bare libcurl\n(fresh memory)",
+         "curl-touched": "bare libcurl\n(warm memory)"}
 
 
 def sum_speeds(result):

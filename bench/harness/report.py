@@ -11,9 +11,9 @@ UNITS = {"seconds": ("s", 3), "latency_ms": ("ms", 2), "cpu_per_gib": ("CPU s/Gi
 INTRODUCTION = """\
 Written by `bench/run --publish`; [README.md](README.md) tells what is measured and how.
 
-A figure that is to be *at least* so much says how many times as fast as the other r3map is; one
-that is to be *at most* so much is r3map's time, CPU or memory in units of the other's (or an amount,
-where there is no other). It is the median of all runs' ratios to r3map's runs before and after them;
+A figure that is to be *at least* so much says how many times as fast as the other r3map is; one that
+is to be *at most* so much is r3map's time, CPU or memory in units of the other's (or an amount, where
+there is no other). It is the median of all runs' ratios to r3map's runs before and after them;
 its range stands in brackets. "Best peer" is the one with the best median of those that were there.
 """
 
@@ -61,9 +61,10 @@ def shortfalls(results):
 def sides_table(result):
     metrics = [key for key in UNITS
                if any(key in side["metrics"] for side in result["sides"].values())]
+    heads = [f"{UNITS[key][0] or key.replace('_', ' ')}: median (range), quartiles"
+             for key in metrics]
     lines = [f"### {result['row']}", "", f"{result['what']}.", "",
-             "| | " + " | ".join(f"{UNITS[key][0] or key.replace('_', ' ')}: median (range), "
-                                 "quartiles" for key in metrics) + " | r3map is so many times as fast |",
+             "| | " + " | ".join([*heads, "r3map is so many times as fast"]) + " |",
              "|---|" + "---|" * (len(metrics) + 1)]
     for name, side in result["sides"].items():
         cells = []

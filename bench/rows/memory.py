@@ -3,7 +3,7 @@
 from harness.rows import Figure, Row, Side
 
 ROWS = [
-    Row("sparse", "1 TiB of the memory backend: open, touch 1,000 places, close: bookkeeping in MiB",
+    Row("sparse", "1 TiB of memory, 1,000 places of it touched: bookkeeping in MiB",
         (Side("r3map", "r3map", program=("sparse-r3map", "1T", "1000")),),
         (Figure("", 64, "amount", "bookkeeping_mib"),)),
     Row("budget", "1 GiB from MinIO summed within a budget of a third of it",

@@ -1,4 +1,4 @@
-// r3map-bench-faults SIDE SIZE [COUNT] [--sum] [--warm] [--seed N]: one measured pass of one side of
+// r3map-bench-faults SIDE SIZE [COUNT] [--sum] [--warm] [--seed N]: one measured pass of a side of
 // a comparison in a process of its own, so that no side finds memory that another one warmed.
 // Prints one line of JSON: {"seconds": …}, {"latencies_us": […]} or amounts of memory.
 #include <cstdio>
