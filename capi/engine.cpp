@@ -1,15 +1,20 @@
 #include "engine.hpp"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <cstdlib>
 #include <mutex>
+#include <set>
 
 #include "backend/file.hpp"
 #include "backend/http.hpp"
 #include "backend/memory.hpp"
 #include "backend/s3/s3.hpp"
+#include "base/limits.hpp"
+#include "base/log.hpp"
 
 namespace r3map::capi {
 
@@ -34,6 +39,37 @@ std::atomic<uint64_t> generation = 0;
                      mutex.unlock();
                    });
 
+// A variable that is wrong is told, once, and is as if it weren't there: who set it should know, but a
+// program must not fail for its log.
+void tell_wrong(const char* variable, const std::string& why) {
+  static std::set<std::string>& told = *new std::set<std::string>;  // under mutex
+  if (!told.insert(variable).second) return;
+  const std::string line = "r3map: " + std::string(variable) + ": " + why + "\n";
+  (void)!write(STDERR_FILENO, line.data(), line.size());
+}
+
+// Not for a program that runs with more rights than who started it: the log's file is his choice.
+void start_log_of_environment() {
+  const char* const text = secure_getenv("R3MAP_LOG");
+  if (!text || !*text) return;
+  const Result<LogTarget> target = parse_log_target(text);
+  const Result<> started = target ? start_log(*target) : fail(target.error());
+  if (!started) tell_wrong("R3MAP_LOG", started.error().message);
+}
+
+loop::Clock::duration slow_fault_of_environment() {
+  const char* const text = secure_getenv("R3MAP_SLOW_MS");
+  if (!text || !*text) return limits::kSlowFault;
+  const std::string_view given = text;
+  uint32_t ms = 0;
+  const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), ms);
+  if (error == std::errc() && end == given.data() + given.size())
+    return std::chrono::milliseconds(ms);
+  tell_wrong("R3MAP_SLOW_MS", "'" + std::string(given.substr(0, 200)) +
+                                  "' is not a number of milliseconds (up to 4294967295)");
+  return limits::kSlowFault;
+}
+
 }  // namespace
 
 uint64_t Engine::fork_generation() { return generation; }
@@ -41,6 +77,7 @@ uint64_t Engine::fork_generation() { return generation; }
 Result<Engine*> Engine::get() {
   std::lock_guard lock(mutex);
   if (current) return current;
+  start_log_of_environment();
   Result<std::unique_ptr<loop::Loop>> loop = loop::Loop::start("r3map-loop");
   if (!loop) return fail(std::move(loop.error()));
   std::unique_ptr<Engine> engine(new Engine(std::move(*loop)));
@@ -65,7 +102,8 @@ Engine::Engine(std::unique_ptr<loop::Loop> loop)
       io_(*loop_, "r3map-io", kIo),
       movers_(*loop_, "r3map-move", kMovers),
       fillers_(*loop_, "r3map-fill", kFillers),
-      budget_(region::default_budget()) {
+      budget_(region::default_budget()),
+      slow_fault_(slow_fault_of_environment()) {
   backend::register_memory(registry_, fillers_);
   backend::register_file(registry_, io_, movers_);
 }
@@ -86,6 +124,7 @@ void Engine::at_exit() {
     done.set_value();
   });
   done.get_future().wait();
+  flush_log(limits::kLogAtExit);
 }
 
 }  // namespace r3map::capi

@@ -23,6 +23,7 @@ class Engine {
   loop::WorkerPool& movers() { return movers_; }
   region::Budget& budget() { return budget_; }
   const resource::Registry& registry() const { return registry_; }
+  loop::Clock::duration slow_fault() const { return slow_fault_; }
 
  private:
   explicit Engine(std::unique_ptr<loop::Loop> loop);
@@ -39,6 +40,7 @@ class Engine {
   region::Budget budget_;
   std::unique_ptr<http::Client> http_;
   resource::Registry registry_;
+  const loop::Clock::duration slow_fault_;
 };
 
 }  // namespace r3map::capi

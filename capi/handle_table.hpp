@@ -40,6 +40,16 @@ class HandleTable {
     return slots_[*slot].object;
   }
 
+  // What this process has open now.
+  std::vector<std::shared_ptr<Object>> all() {
+    std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Object>> objects;
+    for (const Slot& slot : slots_)
+      if (slot.object && slot.fork_generation == Engine::fork_generation())
+        objects.push_back(slot.object);
+    return objects;
+  }
+
   // As get, and the handle is none any more.
   Result<std::shared_ptr<Object>> take(const Opaque* handle) {
     std::lock_guard lock(mutex_);

@@ -72,6 +72,7 @@ struct RegionObject {
   Engine* engine = nullptr;
   std::string url;
   std::unique_ptr<region::Region> region;  // null: closed
+  uint64_t number = 0;  // tells it from others of its URL, in statistics
   const std::byte* data = nullptr;
   uint64_t size = 0;
   std::string version;

@@ -1,7 +1,9 @@
 // Regions: a resource in memory.
 
+#include <atomic>
 #include <cstddef>
 
+#include "base/log.hpp"
 #include "guard.hpp"
 #include "objects.hpp"
 
@@ -14,6 +16,7 @@ namespace {
 using RegionPtr = std::shared_ptr<RegionObject>;
 
 Task<Result<uint64_t>> open_region(Engine& engine, std::string url, OptionsObject options) {
+  const loop::Clock::time_point begin = loop::Clock::now();
   const std::string shown = shown_url(url.c_str());
   resource::Request request;
   request.deadline = loop::deadline_after(options.region.deadline);
@@ -21,7 +24,8 @@ Task<Result<uint64_t>> open_region(Engine& engine, std::string url, OptionsObjec
   Result<std::unique_ptr<resource::Resource>> resource = co_await opening;
   if (!resource) co_return fail(in_context(resource.error(), "open", shown));
   region::Environment environment{engine.loop(), engine.movers(), engine.budget(),
-                                  region::open_best_memory};
+                                  region::open_best_memory, engine.slow_fault()};
+  options.region.name = shown;
   auto mapping = region::Region::open(environment, std::move(*resource),
                                       std::move(options.region));
   Result<std::unique_ptr<region::Region>> mapped = co_await mapping;
@@ -33,12 +37,18 @@ Task<Result<uint64_t>> open_region(Engine& engine, std::string url, OptionsObjec
   object->size = (*mapped)->size();
   object->version = (*mapped)->version();
   object->region = std::move(*mapped);
+  static std::atomic<uint64_t> opened = 0;
+  object->number = ++opened;
   Result<r3map_region*> handle = region_table().add(object);
   if (!handle) {
     auto closing = object->region->close();
     co_await closing;
     co_return fail(std::move(handle.error()));
   }
+  log(LogLevel::debug, "open",
+      {{"region", shown}, {"size", object->size}, {"version", object->version},
+       {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(loop::Clock::now() - begin)
+                  .count()}});
   co_return reinterpret_cast<uint64_t>(*handle);
 }
 
@@ -47,6 +57,7 @@ Task<Result<uint64_t>> close_region(RegionPtr object) {
   const std::unique_ptr<region::Region> region = std::move(object->region);
   auto closing = region->close();
   co_await closing;
+  log(LogLevel::debug, "close", {{"region", object->url}});
   co_return uint64_t{0};
 }
 
@@ -109,6 +120,13 @@ void unpin_unwanted(const RegionPtr& object, Range range) {
 }
 
 Task<Result<>> immediate(Result<> result) { co_return result; }
+
+Task<Result<>> count_residency(region::Region& region, Range range, size_t cells,
+                               std::vector<uint8_t>& shares) {
+  auto counting = region.residency(range, cells);
+  shares = co_await counting;
+  co_return Result<>();
+}
 
 }  // namespace
 
@@ -295,13 +313,95 @@ int r3map_region_stats(r3map_region* region, r3map_stats* stats) {
                                        });
         !asked)
       return asked;
-    const r3map_stats all = {stats->struct_size, now.eager,           now.size,
-                             now.resident,       now.pinned,          now.in_flight,
-                             now.budget,         now.faults,          now.failed_faults,
-                             now.requests,       now.failed_requests, now.fetched,
-                             now.evicted};
+    const auto us = [](Histogram::Duration duration) {
+      return static_cast<uint64_t>(duration.count());
+    };
+    const Histogram& times = now.fault_times;
+    const r3map_stats all = {stats->struct_size,
+                             now.eager,
+                             now.size,
+                             now.resident,
+                             now.pinned,
+                             now.in_flight,
+                             now.budget,
+                             now.faults,
+                             now.failed_faults,
+                             now.requests,
+                             now.failed_requests,
+                             now.fetched,
+                             now.evicted,
+                             times.count(),
+                             us(times.sum()),
+                             us(times.percentile(0.5)),
+                             us(times.percentile(0.99)),
+                             us(times.max())};
     fill_struct(stats, all);
     return {};
+  });
+}
+
+namespace {
+
+Result<> check_format(int format) {
+  if (format == R3MAP_STATS_JSON || format == R3MAP_STATS_PROMETHEUS) return {};
+  return fail(Code::invalid, "stats: no format has the number " + std::to_string(format));
+}
+
+// Of those that are still open.
+Result<std::vector<region::NamedStats>> stats_of(const std::vector<RegionPtr>& objects) {
+  std::vector<region::NamedStats> all;
+  if (objects.empty()) return all;
+  const Result<uint64_t> asked = run(*objects[0]->engine, [&]() -> Task<Result<uint64_t>> {
+    for (const RegionPtr& object : objects)
+      if (object->region) all.push_back({object->number, object->url, object->region->stats()});
+    co_return uint64_t{0};
+  });
+  if (!asked) return fail(asked.error());
+  std::sort(all.begin(), all.end(),
+            [](const auto& a, const auto& b) { return a.number < b.number; });
+  return all;
+}
+
+}  // namespace
+
+int r3map_region_stats_text(r3map_region* region, int format, char* buffer, size_t length) {
+  return guarded([&]() -> Result<int> {
+    Result<RegionPtr> object = region_table().get(region);
+    if (!object) return fail(std::move(object.error()));
+    if (Result<> known = check_format(format); !known) return fail(known.error());
+    const Result<std::vector<region::NamedStats>> stats = stats_of({*object});
+    if (!stats) return fail(stats.error());
+    if (stats->empty()) return fail(Code::canceled, "the region was closed");
+    return copy_text(format == R3MAP_STATS_JSON ? region::stats_json(stats->front())
+                                                : region::stats_prometheus(*stats),
+                     buffer, length);
+  });
+}
+
+int r3map_stats_text(int format, char* buffer, size_t length) {
+  return guarded([&]() -> Result<int> {
+    if (Result<> known = check_format(format); !known) return fail(known.error());
+    const Result<std::vector<region::NamedStats>> stats = stats_of(region_table().all());
+    if (!stats) return fail(stats.error());
+    return copy_text(format == R3MAP_STATS_JSON ? region::stats_json(*stats)
+                                                : region::stats_prometheus(*stats),
+                     buffer, length);
+  });
+}
+
+int r3map_region_residency(r3map_region* region, uint64_t offset, uint64_t length,
+                           unsigned char* map, size_t cells) {
+  return with_range(region, offset, length, "residency",
+                    [&](const RegionPtr& object, Range range) -> Result<> {
+    if (!map || cells == 0 || cells > limits::kResidencyCells)
+      return fail(Code::invalid, "residency: no cells, or too many");
+    std::vector<uint8_t> shares;
+    Result<> asked = run_operation(object, "residency", [&](region::Region& open) {
+      return count_residency(open, range, cells, shares);
+    });
+    // Here, since the map may lie in a region.
+    if (asked) std::copy(shares.begin(), shares.end(), map);
+    return asked;
   });
 }
 

@@ -308,10 +308,40 @@ typedef struct r3map_stats {
   uint64_t failed_requests; /* of these, failed for good (tries within one are not counted) */
   uint64_t fetched;         /* bytes that arrived from the store */
   uint64_t evicted;         /* bytes given back */
+  /* From a page fault to its page, in microseconds. Several threads on one page count as one, and
+   * failed faults not at all. */
+  uint64_t fault_count;
+  uint64_t fault_us_total;
+  uint64_t fault_us_p50;    /* half of them were not slower; at most a quarter too high, as p99 */
+  uint64_t fault_us_p99;
+  uint64_t fault_us_max;
 } r3map_stats;
 
 /** @return 0, R3MAP_EBADF, or R3MAP_EINVAL for a struct_size that is too small. Since 0.1. */
 R3MAP_API int r3map_region_stats(r3map_region *region, r3map_stats *stats);
+
+enum {
+  R3MAP_STATS_JSON = 0,      /* docs/observability.md names the fields */
+  R3MAP_STATS_PROMETHEUS = 1 /* the text exposition format, version 0.0.4 */
+};
+
+/** The statistics of a region as text. URLs are shown without passwords and queries.
+ * @param format R3MAP_STATS_…. @param buffer receives it, cut to `length` with its terminator.
+ * @return its full length without the terminator, which differs from call to call; R3MAP_EBADF,
+ * R3MAP_EINVAL. Since 0.1. */
+R3MAP_API int r3map_region_stats_text(r3map_region *region, int format, char *buffer,
+                                      size_t length);
+
+/** As r3map_region_stats_text, of all regions that are open in this process: a JSON array, or what a
+ * Prometheus server may scrape (the texts of several regions one after another are not). Since 0.1. */
+R3MAP_API int r3map_stats_text(int format, char *buffer, size_t length);
+
+/** How much of a range is resident, for pictures: the range is cut into `cells` equal parts.
+ * @param map receives a byte for each: 0 nothing, 255 all of it, else the share between. A page that
+ * lies in several parts counts for each.
+ * @return 0, R3MAP_ERANGE, R3MAP_EINVAL (no cell, or more than 1,048,576). Since 0.1. */
+R3MAP_API int r3map_region_residency(r3map_region *region, uint64_t offset, uint64_t length,
+                                     unsigned char *map, size_t cells);
 
 /** The last cause for which a page could not be had: what explains a SIGBUS.
  * @param buffer receives the one-line message ("" if there was none), cut to `length`.

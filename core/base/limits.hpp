@@ -46,6 +46,10 @@ inline constexpr size_t kDemandConnections = 4;  // of these, only page faults m
 inline constexpr size_t kQueuedRequests = 1 << 16;
 
 inline constexpr std::chrono::seconds kDeadline{60};        // a fault's, unless an option says else
+inline constexpr std::chrono::seconds kSlowFault{1};  // logged, unless R3MAP_SLOW_MS says else
+// How long a fault's SIGBUS, which may end the process, waits for its line to be in the log.
+inline constexpr std::chrono::milliseconds kLastWords{10};
+inline constexpr std::chrono::milliseconds kLogAtExit{500};
 inline constexpr std::chrono::seconds kConnectTimeout{10};
 inline constexpr std::chrono::seconds kStall{10};           // no byte for so long: try another connection
 inline constexpr int kOpenAttempts = 4;                     // an open gives up early, a fault does not

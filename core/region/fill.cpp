@@ -1,6 +1,7 @@
 #include "region/fill.hpp"
 
 #include <cstring>
+#include <iterator>
 
 namespace r3map::region {
 
@@ -41,6 +42,12 @@ bool Fill::is_resident(Range range) const {
 uint64_t Fill::resident_bytes() const {
   std::lock_guard lock(mutex_);
   return resident_.bytes() + held_.size() * kPage;
+}
+
+uint64_t Fill::resident_bytes(Range range) const {
+  std::lock_guard lock(mutex_);
+  const auto held = std::distance(held_.lower_bound(range.offset), held_.lower_bound(range.end()));
+  return resident_.bytes_in(range) + static_cast<uint64_t>(held) * kPage;
 }
 
 uint64_t Fill::filling_bytes() const {

@@ -39,6 +39,7 @@ class Fill {
   Range first_absent(Range range) const;
   bool is_resident(Range range) const;
   uint64_t resident_bytes() const;
+  uint64_t resident_bytes(Range range) const;
   uint64_t filling_bytes() const;
 
   // Takes absent pages into a new generation.

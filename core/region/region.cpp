@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/log.hpp"
+
 namespace r3map::region {
 
 using resource::Urgency;
@@ -36,6 +38,12 @@ Fetcher::Limits fetch_limits(const resource::Info& info, uint64_t limit,
   return {share_of(at_most(limit, options.most_bytes * 8), 8, info.preferred_request),
           share_of(limit, 4, at_most(bytes, options.most_bytes)),
           options.deadline, at_most(limits::kBulkConnections, options.most_requests)};
+}
+
+// 0 and 255 are exact: none, all.
+uint8_t share_of_255(uint64_t part, uint64_t whole) {
+  const uint64_t share = part / kPage * 255 / (whole / kPage);
+  return static_cast<uint8_t>(part > 0 ? std::max<uint64_t>(share, 1) : 0);
 }
 
 Range pages_of(Range range) { return range.empty() ? Range{} : page_aligned(range); }
@@ -172,7 +180,11 @@ void Region::on_faults() {
   for (size_t count = faults.size(); count == faults.size();) {
     count = memory_->take_faults(faults);
     fault_count_ += count;
-    for (size_t i = 0; i < count; ++i) on_fault(faults[i]);
+    const loop::Clock::time_point now = loop::Clock::now();
+    for (size_t i = 0; i < count; ++i) {
+      fault_times_.seen(faults[i].offset, now);
+      on_fault(faults[i]);
+    }
   }
 }
 
@@ -181,7 +193,10 @@ void Region::on_fault(memory::Fault fault) {
   if (asleep_.contains(offset)) return;  // a signal's handler has run, and it faults again
   const Fill::Page page = fill_.page(offset);
   switch (page.state) {
-    case PageState::resident: memory_->wake({offset, kPage}); return;
+    case PageState::resident:
+      memory_->wake({offset, kPage});
+      tell_answered({offset, kPage});
+      return;
     case PageState::held: on_trap(offset); return;
     case PageState::landing: faults_.add(offset); return;
     case PageState::filling:
@@ -202,7 +217,9 @@ void Region::on_trap(uint64_t offset) {
     evictor_.release(kPage);
     fail_fault(offset, released.error());
   }
-  if (released && *released) read_ahead(readahead_.on_trap(offset));
+  if (!released || !*released) return;
+  tell_answered({offset, kPage});
+  read_ahead(readahead_.on_trap(offset));
 }
 
 // Whether there is something to fetch; if not, the fault has failed.
@@ -267,9 +284,25 @@ void Region::on_expired(uint64_t offset) {
     fail_fault(offset, {Code::timed_out, "a page did not arrive within the deadline"});
 }
 
+namespace {
+
+int64_t ms_of(loop::Clock::duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+}  // namespace
+
 void Region::fail_fault(uint64_t offset, const Error& error) {
   ++failed_fault_count_;
   last_error_ = error;
+  const loop::Clock::duration waited = fault_times_.failed(offset, loop::Clock::now());
+  if (logs(LogLevel::error)) {
+    log(LogLevel::error, "failed fault",
+        {{"region", options_.name}, {"offset", offset}, {"ms", ms_of(waited)},
+         {"code", code_name(error.code)}, {"cause", error.message}});
+    // What comes may be the end of the process.
+    flush_log(limits::kLastWords);
+  }
   if (const Result<> poisoned = fill_.poison(offset); !poisoned) {
     // The kernel is short of memory: the thread must get its answer later.
     last_error_ = poisoned.error();
@@ -332,7 +365,16 @@ void Region::tell_waiters(const Fetch& fetch, const Result<>& result) {
 }
 
 // Thread: any.
+void Region::tell_answered(Range pages) {
+  for (const FaultTimes::Answered& fault : fault_times_.answered(pages, loop::Clock::now()))
+    if (fault.took >= environment_.slow_fault)
+      log(LogLevel::warn, "slow fault",
+          {{"region", options_.name}, {"offset", fault.offset}, {"ms", ms_of(fault.took)}});
+}
+
+// Thread: any.
 void Region::on_landed(Range pages) {
+  tell_answered(pages);
   if (waiting_.load(std::memory_order_relaxed) == 0) return;
   std::lock_guard lock(landed_mutex_);
   const bool first = landed_.empty();
@@ -370,7 +412,10 @@ void Region::wake_waiters() { waiters_.for_each(wake); }
 // Sends for what is missing in `pages`. They are pinned.
 void Region::request_pages(Range pages) {
   if (const Result<std::vector<uint64_t>> released = fill_.release_all(pages); released)
-    for (const uint64_t offset : *released) read_ahead(readahead_.on_trap(offset));
+    for (const uint64_t offset : *released) {
+      tell_answered({offset, kPage});
+      read_ahead(readahead_.on_trap(offset));
+    }
   if (pages.length > kSmallCall) return fetcher_.enqueue(pages, Urgency::require);
   for (uint64_t at = pages.offset; at < pages.end();) {
     const Fill::Page page = fill_.page(at);
@@ -616,6 +661,25 @@ loop::Task<Result<>> Region::wait() {
   co_return std::exchange(background_, Result<>());
 }
 
+loop::Task<std::vector<uint8_t>> Region::residency(Range range, size_t cells) {
+  loop::Gate::Pass pass(operations_);
+  // There may be a million of them.
+  auto counting = environment_.workers.run(loop::Priority::bulk, [&] {
+    std::vector<uint8_t> shares(cells);
+    for (size_t i = 0; i < cells && !range.empty(); ++i) {
+      const auto border = [&](size_t cell) {
+        return range.offset + static_cast<uint64_t>(static_cast<unsigned __int128>(range.length) *
+                                                    cell / cells);
+      };
+      // A cell smaller than a page has at least the page that it begins in.
+      const Range pages = page_aligned({border(i), std::max<uint64_t>(border(i + 1) - border(i), 1)});
+      shares[i] = share_of_255(fill_.resident_bytes(pages), pages.length);
+    }
+    return shares;
+  });
+  co_return co_await counting;
+}
+
 RegionStats Region::stats() const {
   RegionStats stats;
   stats.eager = !memory_->on_demand();
@@ -630,6 +694,7 @@ RegionStats Region::stats() const {
   stats.failed_requests = fetcher_.counters().failed;
   stats.fetched = fetcher_.counters().fetched_bytes;
   stats.evicted = evictor_.evicted_bytes();
+  stats.fault_times = fault_times_.histogram();
   return stats;
 }
 

@@ -16,10 +16,12 @@
 #include "loop/worker_pool.hpp"
 #include "memory/local_memory.hpp"
 #include "region/evictor.hpp"
+#include "region/fault_times.hpp"
 #include "region/fetcher.hpp"
 #include "region/fill.hpp"
 #include "region/pins.hpp"
 #include "region/readahead.hpp"
+#include "region/stats.hpp"
 #include "region/trace.hpp"
 #include "region/waiters.hpp"
 #include "region/waiting_faults.hpp"
@@ -35,17 +37,11 @@ struct RegionOptions {
   // How long a fault may take, or a call may go without progress; zero: for ever.
   loop::Clock::duration deadline = limits::kDeadline;
   Pull pull = Pull::readahead;
+  std::string name = {};  // what the log calls it
   std::vector<Range> priority = {};  // pulled first
   std::string trace = {};            // a file that will tell what was asked for; empty: none
   // Of fetches under way that nobody waits for in a fault; 0: as suits the store.
   uint64_t most_requests = 0, most_bytes = 0;
-};
-
-struct RegionStats {
-  bool eager = false;
-  uint64_t size = 0, resident = 0, pinned = 0, in_flight = 0, budget = 0;
-  uint64_t faults = 0, failed_faults = 0;
-  uint64_t requests = 0, failed_requests = 0, fetched = 0, evicted = 0;
 };
 
 // What regions share.
@@ -56,6 +52,7 @@ struct Environment {
   // Opens memory for a size; tests pass one kind or the other.
   std::function<Result<std::unique_ptr<memory::LocalMemory>>(uint64_t size, uint64_t eager_limit)>
       open_memory;
+  loop::Clock::duration slow_fault = limits::kSlowFault;  // what takes longer is logged
 };
 
 // userfaultfd, or where it is forbidden memory that is filled at open.
@@ -87,6 +84,8 @@ class Region {
   loop::Task<Result<>> evict(Range range);
   // Until no prefetch and no pull is left; the first error of one since the last wait.
   loop::Task<Result<>> wait();
+  // How much of each of `cells` equal parts of `range` is resident: 0 none, 255 all.
+  loop::Task<std::vector<uint8_t>> residency(Range range, size_t cells);
 
   RegionStats stats() const;
   const Error& last_error() const { return last_error_; }  // of a fault; Code::ok if none
@@ -116,6 +115,7 @@ class Region {
   void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
   void tell_waiters(const Fetch& fetch, const Result<>& result);
   void on_landed(Range pages);
+  void tell_answered(Range pages);
   void wake_at(Range pages);
   void wake_waiters();
 
@@ -146,6 +146,7 @@ class Region {
   Readahead readahead_;
   std::unique_ptr<TraceRecorder> trace_;  // null: not asked for
   WaitingFaults faults_;
+  FaultTimes fault_times_;
   Fetcher fetcher_;
   std::unique_ptr<loop::FdWatch> watch_;
   Waiters waiters_;

@@ -72,6 +72,10 @@ Result<Url> parse_url(std::string_view text) {
                                    "': expected scheme://… or a path that starts with / or .");
   url.scheme.resize(colon);
   std::transform(text.begin(), text.begin() + static_cast<long>(colon), url.scheme.begin(), lower);
+  // The query of a presigned URL is its password.
+  const size_t query = url.text.find('?');
+  if (query != std::string::npos && (url.scheme == "http" || url.scheme == "https"))
+    url.text.replace(query, std::string::npos, "?***");
   text.remove_prefix(colon + 1);
   url.has_authority = text.starts_with("//");
   if (url.has_authority) text.remove_prefix(2);

@@ -9,7 +9,7 @@
 namespace r3map::resource {
 
 struct Url {
-  std::string text;    // as given, for messages; never holds a password
+  std::string text;    // as given, for messages; without a password, or HTTP's query
   std::string scheme;  // lower case
   std::string rest;    // what follows "scheme:", without a leading "//"
   bool has_authority = false;  // there was a "//"

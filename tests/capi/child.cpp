@@ -22,7 +22,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
 #include <thread>
@@ -62,6 +64,20 @@ std::string temp_file(uint64_t size, mode_t mode = 0644) {
   CHECK(fd >= 0 && write(fd, bytes.data(), size) == static_cast<ssize_t>(size));
   CHECK(fchmod(fd, mode) == 0 && unlink(path.c_str()) == 0);
   return "/proc/self/fd/" + std::to_string(fd);
+}
+
+// A file's path, where nothing is.
+std::string temp_path() {
+  const char* const folder = std::getenv("TMPDIR");
+  std::string path = std::string(folder ? folder : "/tmp") + "/r3map-child-XXXXXX";
+  const int fd = mkstemp(path.data());
+  CHECK(fd >= 0 && close(fd) == 0 && unlink(path.c_str()) == 0);
+  return path;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 r3map_region* open_region(const std::string& url, const r3map_options* options = nullptr) {
@@ -131,6 +147,7 @@ void fork_handles() {
     char text[64];
     std::byte buffer[64];
     const r3map_range range{0, 64};
+    unsigned char cell = 0;
     r3map_stats stats{};
     stats.struct_size = sizeof stats;
     r3map_completion completion{};
@@ -138,6 +155,7 @@ void fork_handles() {
     r3map_region* other = nullptr;
     r3map_resource* another = nullptr;
     CHECK(r3map_region_data(region) == nullptr);
+    CHECK(r3map_stats_text(R3MAP_STATS_JSON, text, sizeof text) == 2);  // no region: []
     const int codes[] = {
         r3map_region_size(region, &size),
         r3map_region_version(region, text, sizeof text),
@@ -153,6 +171,8 @@ void fork_handles() {
         r3map_region_wait(region),
         r3map_region_wait_async(region, queue, 0),
         r3map_region_stats(region, &stats),
+        r3map_region_stats_text(region, R3MAP_STATS_JSON, text, sizeof text),
+        r3map_region_residency(region, 0, 64, &cell, 1),
         r3map_region_error(region, text, sizeof text),
         r3map_region_close(region),
         r3map_resource_size(resource, &size),
@@ -528,6 +548,57 @@ void locked_memory() {
   CHECK(r3map_region_close(region) == 0);
 }
 
+// ---- the log ------------------------------------------------------------------------------------
+
+// Also a fault that ends the process is in it.
+void log_of_faults() {
+  std::string log = temp_path();
+  CHECK(setenv("R3MAP_LOG", ("debug:" + log).c_str(), 1) == 0);
+  CHECK(setenv("R3MAP_SLOW_MS", "0", 1) == 0);
+  const std::string file = temp_file(kMiB);
+  const auto logged = [&] { return read_file(log); };
+  run_and_expect(SIGBUS, [&] {
+    r3map_region* const region = open_region("file://" + file);
+    CHECK(touch(data_of(region) + 4096) == content_at(4096));
+    CHECK(truncate(file.c_str(), 0) == 0);
+    std::signal(SIGBUS, SIG_DFL);
+    (void)*static_cast<const volatile std::byte*>(data_of(region) + kMiB - 1);
+  });
+  const std::string lines = logged();
+  unlink(log.c_str());
+  const std::string region = " region=file://" + file;
+  for (const std::string& part :
+       {"level=debug from=r3map msg=open" + region + " size=1048576 version=",
+        "level=warn from=r3map msg=\"slow fault\"" + region + " offset=4096 ms=",
+        "level=error from=r3map msg=\"failed fault\"" + region + " offset=1044480 ms=",
+        std::string(" code=ESTALE cause=\"")})
+    if (lines.find(part) == lines.npos) {
+      std::fprintf(stderr, "not logged: %s\nbut: %s", part.c_str(), lines.c_str());
+      std::exit(1);
+    }
+}
+
+// Told once, and the program goes on.
+void log_wrong() {
+  const std::string said = temp_path();
+  const int fd = open(said.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const int before = dup(STDERR_FILENO);
+  CHECK(fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+  CHECK(setenv("R3MAP_LOG", "loud", 1) == 0);
+  CHECK(setenv("R3MAP_SLOW_MS", "-1", 1) == 0);
+  CHECK(r3map_region_close(open_region("memory:1M")) == 0);
+  run_and_expect(0, [] { CHECK(r3map_region_close(open_region("memory:1M")) == 0); });
+  CHECK(dup2(before, STDERR_FILENO) == STDERR_FILENO);
+  const std::string text = read_file(said);
+  unlink(said.c_str());
+  if (text != "r3map: R3MAP_LOG: 'loud' is not error, warn, info, debug or off, nor one of these "
+              "with :FILE behind it\n"
+              "r3map: R3MAP_SLOW_MS: '-1' is not a number of milliseconds (up to 4294967295)\n") {
+    std::fprintf(stderr, "it says: %s", text.c_str());
+    std::exit(1);
+  }
+}
+
 const std::map<std::string, void (*)()> kPieces = {
     {"fork_handles", fork_handles},
     {"fork_open", fork_open},
@@ -548,6 +619,8 @@ const std::map<std::string, void (*)()> kPieces = {
     {"address_space_comes_back", address_space_comes_back},
     {"no_threads", no_threads},
     {"locked_memory", locked_memory},
+    {"log_of_faults", log_of_faults},
+    {"log_wrong", log_wrong},
 };
 
 }  // namespace

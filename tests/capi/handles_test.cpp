@@ -13,6 +13,7 @@ std::vector<int> call_region(r3map_region* region, r3map_queue* queue) {
   char text[64];
   std::byte buffer[64];
   const r3map_range range{0, 64};
+  unsigned char cell = 0;
   r3map_stats stats{};
   stats.struct_size = sizeof stats;
   return {
@@ -31,6 +32,8 @@ std::vector<int> call_region(r3map_region* region, r3map_queue* queue) {
       r3map_region_wait(region),
       r3map_region_wait_async(region, queue, 0),
       r3map_region_stats(region, &stats),
+      r3map_region_stats_text(region, R3MAP_STATS_JSON, text, sizeof text),
+      r3map_region_residency(region, 0, 64, &cell, 1),
       r3map_region_error(region, text, sizeof text),
   };
 }

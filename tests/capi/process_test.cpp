@@ -22,7 +22,8 @@ struct Outcome {
 
 // What a forked child's missing threads held looks like a leak there.
 std::vector<std::string> environment_for(const char* piece) {
-  const bool forks = piece && std::string(piece).starts_with("fork_");
+  const bool forks = piece && (std::string(piece).starts_with("fork_") ||
+                               std::string(piece).starts_with("log_"));
   std::vector<std::string> variables;
   std::string asan = "ASAN_OPTIONS=";
   for (char** variable = environ; *variable; ++variable) {
@@ -79,7 +80,7 @@ class Process : public testing::TestWithParam<const char*> {};
 TEST_P(Process, EndsWell) {
   const std::string piece = GetParam();
 #if defined(__SANITIZE_THREAD__)
-  if (piece.starts_with("fork_"))
+  if (piece.starts_with("fork_") || piece == "log_wrong")
     GTEST_SKIP() << "ThreadSanitizer does not follow a fork of a process with threads";
 #endif
   if (kSanitizer && piece.find("address_space") != std::string::npos)
@@ -98,7 +99,8 @@ const char* const kPieces[] = {
     "fork_handles", "fork_open", "fork_exit", "fork_touch", "fork_busy", "fork_reserved",
     "exit_while_faulting", "exit_while_calling", "exit_calls", "exit_touches", "nobody",
     "privileged", "denied", "eager", "eager_large", "little_address_space",
-    "address_space_comes_back", "no_threads", "locked_memory"};
+    "address_space_comes_back", "no_threads", "locked_memory",
+    "log_of_faults", "log_wrong"};
 
 INSTANTIATE_TEST_SUITE_P(, Process, testing::ValuesIn(kPieces),
                          [](const auto& piece) { return std::string(piece.param); });

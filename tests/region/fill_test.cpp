@@ -407,6 +407,12 @@ TEST(FillModel, RandomOperationsAgreeWithAnArray) {
       filling += page.state == PageState::filling ? kPage : 0;
     });
     ASSERT_EQ(fill.resident_bytes(), resident);
+    uint64_t resident_there = 0;
+    each(range, [&](const ModelPage& page, uint64_t) {
+      resident_there +=
+          page.state == PageState::resident || page.state == PageState::held ? kPage : 0;
+    });
+    ASSERT_EQ(fill.resident_bytes(range), resident_there);
     ASSERT_EQ(fill.filling_bytes(), filling);
     if (HasFatalFailure()) return;
   }

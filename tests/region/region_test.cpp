@@ -357,6 +357,22 @@ TEST_F(RegionTest, ADeadlineIsSigbusInTheToucherOnly) {
   EXPECT_TRUE(region->touched(3 * kMiB));
 }
 
+TEST_F(RegionTest, FaultTimesAreFromTheTouchToThePage) {
+  const auto region = open({.size = 4 * kMiB}, {.pull = Pull::none});
+  control_->add({.delay = 30ms});
+  EXPECT_TRUE(region->touched(0));
+  const Histogram times = region->stats().fault_times;
+  EXPECT_EQ(times.count(), 1u);
+  EXPECT_GE(times.max(), 30ms);
+  EXPECT_EQ(times.percentile(0.5), times.max());
+  // A failed one is not among them.
+  control_->clear();
+  control_->add({.error = Code::denied});
+  EXPECT_FALSE(region->touched(kMiB));
+  EXPECT_EQ(region->stats().fault_times.count(), 1u);
+  EXPECT_EQ(region->stats().failed_faults, 1u);
+}
+
 TEST_F(RegionTest, ADeadlineOfZeroIsForEver) {
   control_->add({.block = true});
   const auto region = open({.size = kMiB}, {.deadline = 0s});

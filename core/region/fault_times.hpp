@@ -1,0 +1,42 @@
+// How long touches of missing pages take: from the fault that the loop sees to the page that has
+// landed. Several threads on one page count as one, since the first.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "base/histogram.hpp"
+#include "base/range.hpp"
+#include "loop/loop.hpp"
+
+namespace r3map::region {
+
+// Thread: any.
+class FaultTimes {
+ public:
+  using Time = loop::Clock::time_point;
+  using Duration = loop::Clock::duration;
+  struct Answered {
+    uint64_t offset;
+    Duration took;
+  };
+
+  // Before the page's state is looked at, so that no landing is missed.
+  void seen(uint64_t offset, Time now);
+  // These pages have landed; answers those that were waited for. Cheap where nobody waits.
+  std::vector<Answered> answered(Range pages, Time now);
+  // It gets no page; answers how long it waited, zero if it did not.
+  Duration failed(uint64_t offset, Time now);
+
+  Histogram histogram() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<uint64_t, Time> waiting_;  // under mutex_, as the histogram
+  Histogram histogram_;
+  std::atomic<size_t> count_ = 0;  // the size of waiting_
+};
+
+}  // namespace r3map::region
