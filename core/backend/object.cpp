@@ -97,7 +97,23 @@ Result<HttpOptions> parse_http_options(const resource::Options& options) {
   Result<bool> verify = parse_flag(options, "verify", true);
   if (!verify) return fail(std::move(verify.error()));
   result.verify = *verify;
+  if (const auto proxy = options.find("proxy"); proxy != options.end()) {
+    const Result<http::Target> at = http::parse_target(proxy->second);
+    // The value may hold a password.
+    if (!at || at->path != "/")
+      return fail(Code::invalid, "proxy is http://[user:password@]host[:port] or https://…");
+    result.proxy = proxy->second;
+  }
   return result;
+}
+
+http::Request HttpOptions::request(std::string url) const {
+  http::Request request;
+  request.url = std::move(url);
+  request.ca_bundle = ca_bundle;
+  request.verify = verify;
+  request.proxy = proxy;
+  return request;
 }
 
 // ---- answers
@@ -105,9 +121,13 @@ Result<HttpOptions> parse_http_options(const resource::Options& options) {
 // Collects what an error answer says, and passes on the body of any other.
 class HttpObject::Answer : public http::Receiver {
  public:
+  explicit Answer(const Dialect& dialect) : dialect_(dialect) {}
+
   Result<> head(const Head& head) final {
     head_ = head;
-    return is_error(head.status) ? Result<>() : accept(head);
+    if (is_error(head.status)) return {};
+    if (Result<> fits = dialect_.accept(head); !fits) return fits;
+    return accept(head);
   }
   Result<> body(std::span<const std::byte> data) final {
     if (!is_error(head_.status)) return take(data);
@@ -132,6 +152,7 @@ class HttpObject::Answer : public http::Receiver {
   virtual Result<> take(std::span<const std::byte> data) = 0;
 
  private:
+  const Dialect& dialect_;
   Head head_;  // status 0: none has come
   std::string text_;
 };
@@ -139,7 +160,7 @@ class HttpObject::Answer : public http::Receiver {
 // The first contact: learns size and version, keeps the first bytes.
 class HttpObject::OpenAnswer final : public Answer {
  public:
-  explicit OpenAnswer(HttpObject& object) : object_(object) {}
+  explicit OpenAnswer(HttpObject& object) : Answer(*object.dialect_), object_(object) {}
 
   bool adopted() const { return adopted_; }
   uint64_t missing() const { return expected_ - object_.prefix_.size(); }
@@ -195,7 +216,7 @@ class HttpObject::OpenAnswer final : public Answer {
 class HttpObject::ReadAnswer final : public Answer {
  public:
   ReadAnswer(const HttpObject& object, Range range, resource::Sink& sink)
-      : object_(object), range_(range), sink_(sink) {}
+      : Answer(*object.dialect_), object_(object), range_(range), sink_(sink) {}
 
   uint64_t delivered() const { return delivered_; }
 

@@ -37,6 +37,12 @@ class Dialect {
                                                        const http::Head& head,
                                                        std::string_view body) const = 0;
 
+  // What else a good answer must say.
+  virtual Result<> accept(const http::Head& head) const {
+    (void)head;
+    return {};
+  }
+
   // What an answer means that is none of 200, 206, 412, 416. `body` may be cut off.
   virtual Error explain(const http::Head& head, std::string_view body) const = 0;
 };
@@ -53,11 +59,15 @@ enum class Pin {
   none,       // whatever the server has at the moment
 };
 
-// The options that all servers behind HTTP have: pin, ca_bundle, verify.
+// The options that all servers behind HTTP have: pin, ca_bundle, verify, proxy.
 struct HttpOptions {
   Pin pin = Pin::automatic;
   std::string ca_bundle;
   bool verify = true;
+  std::string proxy;
+
+  // A GET of `url` with these settings and no header field yet.
+  http::Request request(std::string url) const;
 };
 Result<HttpOptions> parse_http_options(const resource::Options& options);
 // A boolean option's value; `fallback` if it is not given.

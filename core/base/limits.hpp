@@ -10,8 +10,10 @@ namespace r3map::limits {
 // Half of x86-64's user address space: a region also needs its neighbours.
 inline constexpr uint64_t kRegionSize = uint64_t{1} << 46;
 inline constexpr size_t kUrlLength = 8 << 10;
+inline constexpr size_t kRequestHeaders = 16 << 10;  // what options add to a request, together
 inline constexpr size_t kBucketLength = 255;  // AWS's first buckets, and other stores
 inline constexpr size_t kKeyLength = 1024;    // S3's own
+inline constexpr size_t kVersionId = 1024;    // S3's own
 inline constexpr size_t kRegionName = 63;
 inline constexpr size_t kOptionName = 64;
 inline constexpr size_t kOptionValue = 16 << 10;

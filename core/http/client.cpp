@@ -515,6 +515,11 @@ Result<> Client::Impl::prepare(Transfer& transfer) {
   curl_easy_setopt(easy, CURLOPT_CAPATH, own || ca_folder.empty() ? nullptr : ca_folder.c_str());
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, transfer.request.verify ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, transfer.request.verify ? 2L : 0L);
+  // Without one of the request's own, libcurl asks the environment, no_proxy included.
+  const std::string& proxy = transfer.request.proxy;
+  curl_easy_setopt(easy, CURLOPT_PROXY, proxy.empty() ? nullptr : proxy.c_str());
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, proxy.empty() ? nullptr : "");
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, bundle.empty() ? nullptr : bundle.c_str());
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer.curl_text.data());
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);

@@ -31,6 +31,7 @@ struct Request {
   std::vector<std::string> headers;  // "Name: value"
   std::string ca_bundle;             // a file; empty: the system's
   bool verify = true;                // the server's certificate
+  std::string proxy;                 // a URL, whatever the environment says; empty: the latter
   Priority priority = Priority::bulk;
   loop::Deadline deadline = loop::kNever;
   std::stop_token stop;  // requested on the loop's thread, even from inside the receiver

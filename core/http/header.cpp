@@ -12,11 +12,6 @@ namespace {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
-}
-
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -24,15 +19,6 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
-
-// RFC 9110's tchar.
-bool is_token(std::string_view text) {
-  static constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    const char l = lower(c);
-    return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || kMarks.find(c) != kMarks.npos;
-  });
-}
 
 // All digits, no sign, no overflow.
 template <typename T>
@@ -50,7 +36,7 @@ bool must_be_unique(std::string_view name) {
       "content-length", "content-range",     "content-encoding",
       "etag",           "transfer-encoding", "last-modified"};
   return std::any_of(kNames.begin(), kNames.end(),
-                     [&](std::string_view known) { return equal_ignoring_case(name, known); });
+                     [&](std::string_view known) { return same_name(name, known); });
 }
 
 Failure malformed(const char* what) {
@@ -59,9 +45,22 @@ Failure malformed(const char* what) {
 
 }  // namespace
 
+bool is_token(std::string_view text) {
+  static constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    const char l = lower(c);
+    return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || kMarks.find(c) != kMarks.npos;
+  });
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
+
 std::string_view Head::field(std::string_view name) const {
   for (const Field& candidate : fields)
-    if (equal_ignoring_case(candidate.name, name)) return candidate.value;
+    if (same_name(candidate.name, name)) return candidate.value;
   return {};
 }
 
@@ -107,7 +106,7 @@ Result<> HeadParser::field_line(std::string_view text) {
     return malformed("a header field holds control characters");
   if (must_be_unique(name)) {
     for (const Field& field : head_.fields)
-      if (equal_ignoring_case(field.name, name) && field.value != value)
+      if (same_name(field.name, name) && field.value != value)
         return fail(Code::protocol, "malformed answer: two different " + std::string(name));
   }
   head_.fields.push_back({std::string(name), std::string(value)});
@@ -116,7 +115,7 @@ Result<> HeadParser::field_line(std::string_view text) {
 
 Result<ContentRange> parse_content_range(std::string_view text) {
   const auto bad = [] { return malformed("its Content-Range is none"); };
-  if (text.size() < 6 || !equal_ignoring_case(text.substr(0, 6), "bytes ")) return bad();
+  if (text.size() < 6 || !same_name(text.substr(0, 6), "bytes ")) return bad();
   text = trimmed(text.substr(6));
   const size_t slash = text.find('/');
   if (slash == std::string_view::npos) return bad();

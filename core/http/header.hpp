@@ -19,6 +19,11 @@ struct Field {
   std::string value;
 };
 
+// RFC 9110's token: what a field's name may be.
+bool is_token(std::string_view text);
+// Names of fields know no case.
+bool same_name(std::string_view a, std::string_view b);
+
 // Thread: any, one at a time.
 struct Head {
   int status = 0;

@@ -22,6 +22,16 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return above[b.size()];
 }
 
+bool takes(const Scheme& scheme, std::string_view name) {
+  static constexpr std::string_view kAny = ".NAME";
+  return std::any_of(
+      scheme.options.begin(), scheme.options.end(), [&](std::string_view candidate) {
+        if (!candidate.ends_with(kAny)) return candidate == name;
+        candidate.remove_suffix(kAny.size() - 1);
+        return name.starts_with(candidate) && name.size() > candidate.size();
+      });
+}
+
 std::string suggestion(std::string_view name, const std::vector<std::string>& candidates) {
   const std::string_view nearest = nearest_name(name, candidates);
   if (!nearest.empty()) return "; did you mean '" + std::string(nearest) + "'?";
@@ -65,7 +75,7 @@ Result<const Scheme*> Registry::find(const Url& url, const Options& options) con
   for (const auto& [name, value] : options) {
     if (name.size() > limits::kOptionName || value.size() > limits::kOptionValue)
       return fail(Code::invalid, "an option's name or value is too long");
-    if (std::find(scheme.options.begin(), scheme.options.end(), name) == scheme.options.end())
+    if (!takes(scheme, name))
       return fail(Code::invalid, "unknown option '" + name + "' for " + scheme.name + ":" +
                                      suggestion(name, scheme.options));
   }

@@ -21,7 +21,7 @@ struct Scheme {
       Url url, Options options, Request request)>;
 
   std::string name;
-  std::vector<std::string> options;  // the names it takes
+  std::vector<std::string> options;  // the names it takes; "header.NAME" takes any NAME
   Open open;
 };
 

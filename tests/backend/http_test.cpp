@@ -50,7 +50,9 @@ TEST_F(HttpTest, RefusesWhatIsNoUrl) {
 
 TEST_F(HttpTest, ChecksOptions) {
   for (const resource::Options& options : std::vector<resource::Options>{
-           {{"pin", "yes"}}, {{"verify", "maybe"}}, {{"verfy", "true"}}})
+           {{"pin", "yes"}}, {{"verify", "maybe"}}, {{"verfy", "true"}}, {{"proxy", "host:80"}},
+           {{"proxy", "socks5://h"}}, {{"proxy", "http://h/path"}}, {{"header.Range", "x"}},
+           {{"bearer", "a b"}}, {{"header.X", "a\r\nb"}}})
     EXPECT_EQ(open(server_.url("ok/x"), options).error().code, Code::invalid);
   EXPECT_TRUE(open(server_.url("ok/x"), {{"pin", "auto"}, {"verify", "false"}}));
 }
@@ -64,6 +66,35 @@ TEST_F(HttpTest, NeverShowsThePassword) {
   }
   const Opened broken = open("http://user:topsecret%zz@" + server_.address() + "/x");
   EXPECT_EQ(broken.error().message.find("topsecret"), std::string::npos);
+}
+
+TEST_F(HttpTest, OneAuthorizationOnly) {
+  const std::string url = "http://user:topsecret@" + server_.address() + "/ok/x";
+  for (const char* option : {"bearer", "header.Authorization"}) {
+    const Opened object = open(url, {{option, "abc"}});
+    ASSERT_FALSE(object);
+    EXPECT_EQ(object.error().code, Code::invalid);
+    EXPECT_NE(object.error().message.find("contradicts"), std::string::npos);
+  }
+}
+
+TEST_F(HttpTest, WhatA401Says) {
+  const std::string url = server_.url("status/code=401/x");
+  const auto refusal = [&](const std::string& where, resource::Options options = {}) {
+    return open(where, std::move(options)).error().message;
+  };
+  EXPECT_EQ(refusal(url), "the server wants a user and a password (401)");
+  EXPECT_EQ(refusal(url, {{"bearer", "abc"}}), "the server refuses the authorization (401)");
+  EXPECT_EQ(refusal("http://u:p@" + url.substr(7)), "user or password are wrong (401)");
+}
+
+TEST_F(HttpTest, AProxyThatIsNotThere) {
+  const Opened object =
+      open(server_.url("ok/x"), {{"proxy", "http://user:topsecret@127.0.0.1:1"}});
+  ASSERT_FALSE(object);
+  EXPECT_EQ(object.error().code, Code::network);
+  EXPECT_NE(object.error().message.find("refused"), std::string::npos) << object.error().message;
+  EXPECT_EQ(object.error().message.find("topsecret"), std::string::npos);
 }
 
 TEST_F(HttpTest, UnusableCaBundle) {

@@ -337,10 +337,10 @@ class RedirectTest : public ObjectTest {
   static std::string redirect_to(std::string_view url, std::string_view options = "") {
     return "redirect" + std::string(options) + "/x?to=" + resource::percent_encode(url, false);
   }
-  Opened open_as(std::string_view user, std::string_view path) {
+  Opened open_as(std::string_view user, std::string_view path, resource::Options options = {}) {
     std::string url = server_.url(path);
     url.insert(url.find("//") + 2, user);
-    return run<std::unique_ptr<Resource>>([&] { return registry_.open(url, {}, request()); });
+    return run<std::unique_ptr<Resource>>([&] { return registry_.open(url, options, request()); });
   }
 
   test::FaultServer other_;
@@ -369,6 +369,11 @@ TEST_F(RedirectTest, WhatIsSecretStaysWithItsHost) {
   EXPECT_TRUE(open_as("user:secret@", "headers/with=authorization/x"));
   EXPECT_TRUE(open_as("user:secret@", redirect_to("/headers/with=authorization/x")));
   EXPECT_TRUE(open_as("user:secret@", redirect_to(other_.url("headers/without=authorization/x"))));
+  const resource::Options own = {{"bearer", "token"}, {"header.X-Own", "1"}};
+  const std::string with = "headers/with=authorization,x-own/x";
+  EXPECT_TRUE(open_as("", with, own));
+  EXPECT_TRUE(open_as("", redirect_to("/" + with), own));
+  EXPECT_TRUE(open_as("", redirect_to(other_.url("headers/without=authorization,x-own/x")), own));
   // Home again, it is the host's own.
   const std::string back = redirect_to(server_.url("headers/with=authorization/x"));
   EXPECT_TRUE(open_as("user:secret@", redirect_to(other_.url(back))));

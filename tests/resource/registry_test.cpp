@@ -102,6 +102,15 @@ TEST_F(RegistryTest, AnUnknownOptionSuggestsTheNearest) {
   EXPECT_THAT(refusal("file:/x", {{"region", "x"}}), HasSubstr("it takes none"));
 }
 
+TEST_F(RegistryTest, AFamilyOfOptions) {
+  add("web", {"pin", "header.NAME"});
+  EXPECT_TRUE(open("web://h", {{"header.X-Any", "1"}, {"header.a", "2"}}));
+  scheme_.clear();
+  EXPECT_THAT(refusal("web://h", {{"header.", "1"}}), HasSubstr("unknown option"));
+  EXPECT_THAT(refusal("web://h", {{"headers.X", "1"}}), HasSubstr("pin, header.NAME"));
+  EXPECT_THAT(refusal("web://h", {{"header", "1"}}), HasSubstr("header.NAME"));
+}
+
 TEST_F(RegistryTest, AnOptionsValueIsNotShown) {
   EXPECT_THAT(refusal("s3://b/k", {{"secrets", "hunter2"}}), Not(HasSubstr("hunter2")));
 }

@@ -37,6 +37,17 @@ bool fits_host_name(std::string_view bucket) {
                      [](char c) { return is_lower_or_digit(c) || c == '-'; });
 }
 
+// What would only fail later, with a message that leads astray.
+Result<> check_aws_host(std::string_view host, const Place& place, bool is_virtual) {
+  if (host.starts_with(place.bucket + "."))
+    return fail(Code::invalid, "endpoint_url names the bucket, too: leave '" + place.bucket +
+                                   ".' away there");
+  if (host.find("s3-accelerate.") != host.npos && !is_virtual)
+    return fail(Code::invalid, "accelerated endpoints take buckets as a part of their name only, "
+                               "which '" + shown(place.bucket) + "' can't be");
+  return {};
+}
+
 }  // namespace
 
 Result<Place> parse_place(std::string_view rest) {
@@ -73,6 +84,9 @@ Result<http::Target> locate(const Place& place, std::string_view endpoint, std::
   if (style == "virtual" && !can_be_virtual)
     return fail(Code::invalid, "'" + shown(place.bucket) +
                                    "' can't be part of a host name: addressing_style=path");
+  if (of_aws)
+    if (Result<> fits = check_aws_host(at->host, place, can_be_virtual && style != "path"); !fits)
+      return fail(std::move(fits.error()));
   const std::string key = resource::percent_encode(place.key, true);
   if (style == "virtual" || (style == "auto" && of_aws && can_be_virtual))
     return http::Target{at->scheme, place.bucket + "." + at->host, at->prefix + "/" + key,

@@ -4,6 +4,7 @@
 #include "backend/s3/address.hpp"
 #include "backend/s3/credentials.hpp"
 #include "backend/s3/error.hpp"
+#include "backend/s3/object_options.hpp"
 #include "backend/s3/sigv4.hpp"
 
 namespace r3map::backend::s3 {
@@ -13,19 +14,21 @@ namespace {
 // Thread: immutable.
 class S3Dialect final : public Dialect {
  public:
-  S3Dialect(http::Target home, std::optional<Credentials> credentials, HttpOptions options)
+  S3Dialect(http::Target home, std::optional<Credentials> credentials, ObjectOptions object,
+            HttpOptions options)
       : home_(std::move(home)),
         credentials_(std::move(credentials)),
-        options_(std::move(options)) {}
+        object_(std::move(object)),
+        options_(std::move(options)) {
+    home_.path += version_query(object_);
+  }
 
   const http::Target& home() const override { return home_; }
 
   http::Request request(const http::Target& target,
                         std::vector<http::Field> fields) const override {
-    http::Request request;
-    request.url = target.url();
-    request.ca_bundle = options_.ca_bundle;
-    request.verify = options_.verify;
+    http::Request request = options_.request(target.url());
+    fields.insert(fields.end(), object_.fields.begin(), object_.fields.end());
     if (credentials_) sign(target, fields);
     for (const http::Field& field : fields)
       request.headers.push_back(field.name + ": " + field.value);
@@ -38,6 +41,10 @@ class S3Dialect final : public Dialect {
                                                std::string_view body) const override {
     const std::string region = region_of(head, parse_error(head, body));
     return region.empty() ? std::nullopt : in_region(target, region);
+  }
+
+  Result<> accept(const http::Head& head) const override {
+    return check_version_id(object_, head);
   }
 
   Error explain(const http::Head& head, std::string_view body) const override {
@@ -54,7 +61,8 @@ class S3Dialect final : public Dialect {
     if (!credentials_->token.empty())
       fields.push_back({"x-amz-security-token", credentials_->token});
     Signable signable;
-    signable.path = target.path;
+    signable.path = target.path.substr(0, target.path.find('?'));  // of a key it is %3F
+    if (!object_.version_id.empty()) signable.query = {{"versionId", object_.version_id}};
     signable.fields = fields;
     signable.payload_hash = kEmptyHash;
     fields.push_back({"Authorization", authorization(signable, scope, *credentials_)});
@@ -62,6 +70,7 @@ class S3Dialect final : public Dialect {
 
   http::Target home_;
   std::optional<Credentials> credentials_;
+  ObjectOptions object_;
   HttpOptions options_;
 };
 
@@ -83,9 +92,11 @@ Result<Opening> prepare(const resource::Url& url, const resource::Options& optio
   if (!home) return fail(std::move(home.error()));
   Result<std::optional<Credentials>> credentials = find_credentials(options, process_environment);
   if (!credentials) return fail(std::move(credentials.error()));
+  Result<ObjectOptions> object = parse_object_options(options, *home);
+  if (!object) return fail(std::move(object.error()));
   const Pin pin = http_options->pin;
   return Opening{std::make_unique<S3Dialect>(std::move(*home), std::move(*credentials),
-                                             std::move(*http_options)),
+                                             std::move(*object), std::move(*http_options)),
                  pin};
 }
 
@@ -106,7 +117,8 @@ loop::Task<Result<std::unique_ptr<resource::Resource>>> open_s3(loop::Loop& loop
 void register_s3(resource::Registry& registry, loop::Loop& loop, http::Client& client) {
   registry.add({"s3",
                 {"key", "secret", "token", "anon", "endpoint_url", "region", "addressing_style",
-                 "pin", "ca_bundle", "verify"},
+                 "version_id", "requester_pays", "sse_customer_key", "pin", "ca_bundle", "verify",
+                 "proxy"},
                 [&loop, &client](resource::Url url, resource::Options options,
                                  resource::Request request) {
                   return open_s3(loop, client, std::move(url), std::move(options),

@@ -55,6 +55,21 @@ TEST(Locate, Refusals) {
   EXPECT_FALSE(locate({"ab", "k"}, "http://h", "us-east-1", "virtual"));
 }
 
+TEST(Locate, AwsEndpointsOfAllKinds) {
+  const Place place{"bucket", "k"}, dotted{"dotted.bucket", "k"}, old{"Old_Bucket", "k"};
+  const std::string dual = "https://s3.dualstack.eu-west-1.amazonaws.com";
+  EXPECT_EQ(url(place, dual), "https://bucket.s3.dualstack.eu-west-1.amazonaws.com/k");
+  EXPECT_EQ(url(dotted, dual), dual + "/dotted.bucket/k");
+  EXPECT_EQ(url(old, dual), dual + "/Old_Bucket/k");
+  const std::string fast = "https://s3-accelerate.amazonaws.com";
+  EXPECT_EQ(url(place, fast), "https://bucket.s3-accelerate.amazonaws.com/k");
+  for (const Place& other : {dotted, old})
+    EXPECT_NE(url(other, fast).find("part of their name"), std::string::npos) << url(other, fast);
+  EXPECT_NE(url(place, fast, "us-east-1", "path").find("part of their name"), std::string::npos);
+  EXPECT_NE(url(place, "https://bucket.s3.eu-west-1.amazonaws.com").find("leave 'bucket.' away"),
+            std::string::npos);
+}
+
 TEST(InRegion, AtAws) {
   const std::pair<const char*, const char*> hosts[] = {
       {"b.s3.us-east-1", "b.s3.eu-west-1"},

@@ -95,12 +95,33 @@ TEST_F(S3Test, ARedirectToNoOtherRegionIsAnError) {
   }
 }
 
+TEST_F(S3Test, FieldsOfTheObject) {
+  const resource::Options options = {{"requester_pays", "true"},
+                                     {"sse_customer_key",
+                                      "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}};
+  const std::string fields =
+      "x-amz-request-payer,x-amz-server-side-encryption-customer-key-md5";
+  EXPECT_TRUE(open("s3://headers/with=" + fields + "/x", options));
+  EXPECT_FALSE(open("s3://headers/without=" + fields + "/x", options));
+  EXPECT_TRUE(open("s3://headers/without=" + fields + "/x"));
+}
+
+TEST_F(S3Test, AStoreThatKnowsNoVersions) {
+  const Opened object = open("s3://ok/x", {{"version_id", "v1"}});
+  ASSERT_FALSE(object);
+  EXPECT_EQ(object.error().code, Code::unsupported);
+  EXPECT_NE(object.error().message.find("ignores version_id"), std::string::npos);
+  EXPECT_TRUE(open("s3://ok/x", {{"version_id", "null"}}));
+}
+
 TEST_F(S3Test, ChecksWhatItIsGiven) {
   for (const char* url : {"s3:bucket/key", "s3://", "s3://bucket", "s3://bucket/", "s3:///key"})
     EXPECT_EQ(open(url).error().code, Code::invalid) << url;
   for (const resource::Options& options : std::vector<resource::Options>{
            {{"addressing_style", "dns"}}, {{"endpoint_url", "localhost"}}, {{"pin", "x"}},
-           {{"anon", "true"}}, {{"region", "a/b"}}, {{"secrt", "s"}}, {{"token", "a\r\nX: y"}}})
+           {{"anon", "true"}}, {{"region", "a/b"}}, {{"secrt", "s"}}, {{"token", "a\r\nX: y"}},
+           {{"version_id", ""}}, {{"requester_pays", "x"}}, {{"sse_customer_key", "x"}},
+           {{"proxy", "x"}}, {{"bearer", "x"}}, {{"header.X", "x"}}})
     EXPECT_EQ(open("s3://ok/x", options).error().code, Code::invalid);
 }
 
