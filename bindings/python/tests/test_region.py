@@ -1,12 +1,10 @@
 """What a region can do, on files and memory."""
 
 import array
-import copy
 import gc
 import math
 import mmap
 import pathlib
-import pickle
 import threading
 import weakref
 
@@ -306,6 +304,77 @@ def test_arguments(file):
         r3map.Region()
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [(lambda url, region: r3map.open(5), "url: a str or a path, not int"),
+     (lambda url, region: r3map.open(None), "url: a str or a path, not NoneType"),
+     (lambda url, region: r3map.open(url, deadline="5"), "deadline: a number of seconds"),
+     (lambda url, region: r3map.open(url, chunk_size=1.5), "chunk_size: a number of bytes"),
+     (lambda url, region: r3map.open(url, storage_options="key"), "storage_options: a dict"),
+     (lambda url, region: r3map.open(url, fetch_limits=5), "fetch_limits: a pair"),
+     (lambda url, region: r3map.open(url, trace=1), "trace: a path"),
+     (lambda url, region: region.prefetch([0, 5]), r"ranges: pairs \(offset, length\), not 0"),
+     (lambda url, region: region.prefetch([(0, 5, 6)]), r"not \(0, 5, 6\)"),
+     (lambda url, region: region.prefetch(5), "ranges: pairs .*, not int"),
+     (lambda url, region: region.prefetch("ab"), "ranges: pairs .*, not str"),
+     (lambda url, region: region.prefetch([("a", 1)]), "offset: an integer number of bytes"),
+     (lambda url, region: region.read("0"), "offset: an integer number of bytes, not str"),
+     (lambda url, region: region.populate(0, 1.5), "length: an integer number of bytes")])
+def test_what_a_wrong_argument_is_told(file, call, message):
+    with r3map.open(file[0]) as region, pytest.raises((TypeError, ValueError), match=message):
+        call(file[0], region)
+
+
+def test_fetch_limits(file):
+    with r3map.open(file[0], fetch_limits=(1, "64K"), pull="all") as region:
+        region.wait()
+        assert region.stats().requests > 20
+    with pytest.raises(r3map.InvalidError):
+        r3map.open(file[0], fetch_limits=(1, 5))
+
+
+def test_trace_and_pull_order(make_file, folder):
+    url, data = make_file(16 << 20)
+    trace = folder / "trace"
+    rows = [(n * 7919 % 4096) * PAGE for n in range(64)]
+    with r3map.open(url, trace=trace, pull="none", chunk_size=PAGE) as region:
+        values = region.array("u1")
+        assert all(values[row] == data[row] for row in rows)
+        del values
+    with r3map.open(url, pull_order=str(trace), pull="none", chunk_size=PAGE) as region:
+        region.wait()
+        faults = region.stats().faults
+        values = region.array("u1")
+        assert all(values[row] == data[row] for row in rows)
+        assert region.stats().faults == faults
+    with pytest.raises(FileNotFoundError):
+        r3map.open(url, pull_order=folder / "none")
+
+
+def test_small_reads_of_what_is_given_back(make_file):
+    """They copy what is here without asking; whatever happens to it meanwhile, never wrongly."""
+    url, data = make_file(4 << 20)
+    stop = threading.Event()
+    with r3map.open(url, pull="none", chunk_size="16K") as region:
+        def evict():
+            while not stop.is_set():
+                region.evict()
+
+        thread = threading.Thread(target=evict)
+        thread.start()
+        random = numpy.random.default_rng(3)
+        buffer = bytearray(60000)
+        for _ in range(3000):
+            offset = int(random.integers(0, (4 << 20) - 65536))
+            length = int(random.integers(0, 60000))
+            assert region.read(offset, length) == data[offset:offset + length]
+            with memoryview(buffer) as view:
+                assert region.readinto(view[:length], offset) == length
+            assert buffer[:length] == data[offset:offset + length]
+        stop.set()
+        thread.join()
+
+
 def test_with_lets_go_and_arrays_stay(file):
     url, data = file
     with r3map.open(url, pull="none") as region:
@@ -366,13 +435,6 @@ def test_use_after_close(file):
         del held
 
 
-def test_no_pickles_and_copies(file):
-    with r3map.open(file[0]) as region:
-        for call in (pickle.dumps, copy.copy, copy.deepcopy):
-            with pytest.raises(TypeError, match="URL"):
-                call(region)
-
-
 def test_a_hundred_regions(make_file):
     url, data = make_file(1 << 20)
     regions = [r3map.open(url) for _ in range(100)]
@@ -414,15 +476,6 @@ def test_threads_read_at_once(make_file):
         for thread in threads:
             thread.join()
         assert not failures
-
-
-def test_info(file):
-    url, data = file
-    assert r3map.info(url).size == len(data)
-    with r3map.open(url) as region:
-        assert r3map.info(url, deadline=5) == (region.size, region.version)
-    with pytest.raises(FileNotFoundError):
-        r3map.info(url + "x")
 
 
 def test_memory():

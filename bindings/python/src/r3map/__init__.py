@@ -27,7 +27,8 @@ from ._errors import (
     UnsupportedError,
 )
 from ._r3map import version as _version
-from ._region import Info, Pin, Region, Stats, info, open
+from ._objects import Info, cat, copy, info
+from ._region import Pin, Region, Stats, open
 
 __version__: str = _version()
 
@@ -53,6 +54,8 @@ __all__ = [
     "Stats",
     "StoreError",
     "UnsupportedError",
+    "cat",
+    "copy",
     "info",
     "open",
 ]

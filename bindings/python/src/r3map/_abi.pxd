@@ -48,6 +48,10 @@ cdef extern from "r3map.h" nogil:
     int r3map_options_set_pull(r3map_options *options, int pull)
     int r3map_options_set_priority(r3map_options *options, const r3map_range *ranges,
                                    size_t count)
+    int r3map_options_set_fetch_limits(r3map_options *options, uint64_t requests,
+                                       uint64_t bytes)
+    int r3map_options_set_trace(r3map_options *options, const char *path)
+    int r3map_options_set_pull_order(r3map_options *options, const char *path)
 
     ctypedef struct r3map_queue:
         pass
@@ -60,6 +64,7 @@ cdef extern from "r3map.h" nogil:
 
     int r3map_queue_new(r3map_queue **queue)
     void r3map_queue_free(r3map_queue *queue)
+    int r3map_queue_descriptor(r3map_queue *queue)
     int r3map_queue_next(r3map_queue *queue, r3map_completion *completion, int64_t timeout_ms)
 
     ctypedef struct r3map_resource:
@@ -70,6 +75,8 @@ cdef extern from "r3map.h" nogil:
     int r3map_resource_close(r3map_resource *resource)
     int r3map_resource_size(r3map_resource *resource, uint64_t *size)
     int r3map_resource_version(r3map_resource *resource, char *buffer, size_t length)
+    int r3map_resource_read_async(r3map_resource *resource, void *buffer, uint64_t length,
+                                  uint64_t offset, r3map_queue *queue, uint64_t tag)
 
     ctypedef struct r3map_region:
         pass
@@ -81,6 +88,8 @@ cdef extern from "r3map.h" nogil:
     int r3map_region_size(r3map_region *region, uint64_t *size)
     int r3map_region_version(r3map_region *region, char *buffer, size_t length)
     int r3map_region_read(r3map_region *region, void *buffer, uint64_t length, uint64_t offset)
+    int r3map_region_read_async(r3map_region *region, void *buffer, uint64_t length,
+                                uint64_t offset, r3map_queue *queue, uint64_t tag)
     int r3map_region_populate_async(r3map_region *region, uint64_t offset, uint64_t length,
                                     r3map_queue *queue, uint64_t tag)
     int r3map_region_pin_async(r3map_region *region, uint64_t offset, uint64_t length,

@@ -6,18 +6,42 @@ from cpython.buffer cimport (
     PyBUF_CONTIG, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE,
     PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.string cimport memcpy
 from posix.types cimport pid_t
 from posix.unistd cimport getpid
 
 from ._abi cimport *
 
+cdef extern from "<sys/mman.h>":
+    int mincore(void *address, size_t length, unsigned char *here)
+
+cdef extern from "<sys/uio.h>":
+    cdef struct iovec:
+        void *iov_base
+        size_t iov_len
+    Py_ssize_t process_vm_readv(pid_t process, const iovec *local, unsigned long local_count,
+                                const iovec *remote, unsigned long remote_count,
+                                unsigned long flags)
+
 # For how long a signal may go unnoticed, in milliseconds.
 cdef int64_t SLICE = 100
 # What a read makes resident at once, unless the budget is small.
 cdef uint64_t STEP = 8 << 20
+# What a populate whose progress is told is divided into, at least; less would not be queued by the
+# region but sent for at once.
+cdef uint64_t PIECE = 2 << 20
+# What a transfer without a region asks for at once.
+cdef uint64_t READ_SIZE = 4 << 20
+
+cdef enum:
+    PAGE = 4096
+    SMALL = 64 << 10  # a read of no more is one operation
+    SMALL_PAGES = 17  # what it can touch
+    READS = 8         # what a transfer has under way
 
 EINVAL = R3MAP_EINVAL
 ENOENT = R3MAP_ENOENT
@@ -79,18 +103,35 @@ cdef class Queue:
         if self.handle != NULL and self.owner == getpid():
             r3map_queue_free(self.handle)
 
-    cdef int wait(self, r3map_completion *completion, str url) except -1:
-        """The next completion. Raises its failure, or what a signal's handler raises."""
+    def descriptor(self):
+        return check(r3map_queue_descriptor(self.handle))
+
+    def take(self):
+        """(tag, value, code, message) of a completion that is there, or None."""
+        cdef r3map_completion completion
+        completion.struct_size = sizeof(r3map_completion)
+        if check(r3map_queue_next(self.handle, &completion, 0)) == 0:
+            return None
+        return (completion.tag, completion.value, completion.code,
+                completion.message.decode("utf-8", "replace"))
+
+    cdef bint poll(self, r3map_completion *completion, str url) except -1:
+        """Whether a completion came soon. Raises its failure, or what a signal's handler raises."""
         cdef int got
         completion.struct_size = sizeof(r3map_completion)
-        while True:
-            with nogil:
-                got = r3map_queue_next(self.handle, completion, SLICE)
-            if check(got, url) == 1:
-                break
+        with nogil:
+            got = r3map_queue_next(self.handle, completion, SLICE)
+        if check(got, url) == 0:
             PyErr_CheckSignals()
+            return False
         if completion.code < 0:
             raise failure(completion.code, completion.message, url)
+        return True
+
+    cdef int wait(self, r3map_completion *completion, str url) except -1:
+        """The next completion, as poll()."""
+        while not self.poll(completion, url):
+            pass
         return 0
 
 
@@ -117,7 +158,8 @@ cdef class Options:
     cdef r3map_options *handle
 
     def __cinit__(self, dict texts, deadline=None, chunk_size=None, budget=None, pull=None,
-                  const uint64_t[::1] priority=None):
+                  const uint64_t[::1] priority=None, fetch_limits=None, trace=None,
+                  pull_order=None):
         check(r3map_options_new(&self.handle))
         for name, value in texts.items():
             check(r3map_options_set(self.handle, name, value))
@@ -132,33 +174,124 @@ cdef class Options:
         if priority is not None and priority.shape[0] > 0:
             check(r3map_options_set_priority(self.handle, <const r3map_range *>&priority[0],
                                              priority.shape[0] // 2))
+        if fetch_limits is not None:
+            requests, size = fetch_limits
+            check(r3map_options_set_fetch_limits(self.handle, requests, size))
+        if trace is not None:
+            check(r3map_options_set_trace(self.handle, trace))
+        if pull_order is not None:
+            check(r3map_options_set_pull_order(self.handle, pull_order))
 
     def __dealloc__(self):
         r3map_options_free(self.handle)
 
 
-def info(bytes name, str url, Options options):
-    """(size, version) of an object."""
-    cdef Queue queue = take_queue()
-    cdef r3map_completion completion
+cdef class Resource:
+    """A r3map_resource: an object without memory. For one thread."""
+    cdef r3map_resource *handle
+    cdef Queue queue
+    cdef str url
+    cdef int under_way    # reads whose completions have not been taken
+    cdef readonly uint64_t size
+
+    def __init__(self, bytes name, str url, Options options):
+        cdef r3map_completion completion
+        cdef const char *c_name = name
+        cdef int code
+        self.url = url
+        self.queue = Queue()
+        with nogil:
+            code = r3map_resource_open_async(c_name, options.handle, self.queue.handle, 0)
+        check(code, url)
+        self.queue.wait(&completion, url)
+        self.handle = <r3map_resource *><uintptr_t>completion.value
+        check(r3map_resource_size(self.handle, &self.size), url)
+
+    def __dealloc__(self):
+        if self.handle != NULL and self.queue.owner == getpid():
+            r3map_resource_close(self.handle)
+
+    def version(self):
+        text = bytearray(check(r3map_resource_version(self.handle, NULL, 0), self.url) + 1)
+        check(r3map_resource_version(self.handle, text, len(text)), self.url)
+        return text[:-1].decode("utf-8", "replace")
+
+    def close(self):
+        """Ends the reads that are under way: their buffers are free again."""
+        cdef r3map_completion completion
+        cdef r3map_resource *handle = self.handle
+        if handle == NULL:
+            return
+        self.handle = NULL
+        completion.struct_size = sizeof(r3map_completion)
+        with nogil:
+            r3map_resource_close(handle)
+            while self.under_way > 0 and r3map_queue_next(self.queue.handle, &completion, -1) == 1:
+                self.under_way -= 1
+
+    cdef int start(self, char *to, uint64_t length, uint64_t offset, uint64_t tag) except -1:
+        check(r3map_resource_read_async(self.handle, to, length, offset, self.queue.handle, tag),
+              self.url)
+        self.under_way += 1
+        return 0
+
+    cdef bint poll(self, r3map_completion *completion) except -1:
+        """As Queue.poll."""
+        cdef bint came = False
+        completion.code = 0
+        try:
+            came = self.queue.poll(completion, self.url)
+        finally:
+            self.under_way -= came or completion.code < 0
+        return came
+
+    def read(self, uint64_t offset, uint64_t length):
+        """The bytes of a range. Closes."""
+        cdef r3map_completion completion
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, length)
+        try:
+            self.start(PyBytes_AsString(result), length, offset, 0)
+            while not self.poll(&completion):
+                pass
+        finally:
+            self.close()  # before the buffer goes
+        return result
+
+    def transfer(self, write):
+        """Calls write(memoryview) with all of the object, piece by piece in their order. Closes."""
+        cdef r3map_completion completion
+        cdef uint64_t count = (self.size + READ_SIZE - 1) // READ_SIZE, started = 0, number, at
+        cdef bint there[READS]
+        cdef list buffers = []
+        try:
+            for number in range(count):
+                while started < count and started < number + READS:
+                    if started < READS:
+                        buffers.append(bytearray(min(READ_SIZE, self.size)))
+                    at = started * READ_SIZE
+                    there[started % READS] = False
+                    self.start(buffers[started % READS], min(READ_SIZE, self.size - at), at,
+                               started % READS)
+                    started += 1
+                while not there[number % READS]:
+                    if self.poll(&completion):
+                        there[completion.tag] = True
+                write(memoryview(buffers[number % READS])[:self.size - number * READ_SIZE])
+        finally:
+            self.close()  # before the buffers go
+
+
+def open_async(bytes name, str url, Options options, Queue queue, uint64_t tag):
+    """Starts to open a region; `Region._adopt` takes the completion's value."""
     cdef const char *c_name = name
     cdef int code
-    cdef uint64_t size = 0
-    cdef r3map_resource *resource
     with nogil:
-        code = r3map_resource_open_async(c_name, options.handle, queue.handle, 0)
+        code = r3map_region_open_async(c_name, options.handle, queue.handle, tag)
     check(code, url)
-    queue.wait(&completion, url)
-    give_queue(queue)
-    resource = <r3map_resource *><uintptr_t>completion.value
-    try:
-        check(r3map_resource_size(resource, &size), url)
-        text = bytearray(check(r3map_resource_version(resource, NULL, 0), url) + 1)
-        check(r3map_resource_version(resource, text, len(text)), url)
-    finally:
-        with nogil:
-            r3map_resource_close(resource)
-    return size, text[:-1].decode("utf-8", "replace")
+
+
+def read_ended(bytes buffer):
+    Py_DECREF(buffer)
 
 
 cdef class Region:
@@ -168,11 +301,13 @@ cdef class Region:
     cdef Py_ssize_t length
     cdef Py_ssize_t stride
     cdef uint64_t step           # what a read makes resident at once
+    cdef uint64_t most           # what can be populated
     cdef Py_ssize_t exports      # buffers that point to the memory
     cdef bint let_go             # closed for the user; really so when `exports` falls to 0
     cdef pid_t owner
     cdef str _url
-    cdef list abandoned          # pins that Ctrl-C left under way: (queue, offset, length)
+    cdef list abandoned          # what Ctrl-C left under way: (queue, offset, length) of pins,
+                                 # (queue, buffer, None) of reads
 
     def __cinit__(self, *args, **kwargs):
         self.stride = 1
@@ -188,17 +323,18 @@ cdef class Region:
     def _open(self, bytes name, str url, Options options):
         cdef Queue queue = take_queue()
         cdef r3map_completion completion
-        cdef const char *c_name = name
+        open_async(name, url, options, queue, 0)
+        queue.wait(&completion, url)
+        give_queue(queue)
+        return self._adopt(completion.value, url)
+
+    def _adopt(self, uint64_t value, str url):
+        """Becomes the region that was opened. Gives whether it was read eagerly."""
         cdef r3map_stats stats
         cdef int code
         cdef uint64_t size = 0
         self._url = url
-        with nogil:
-            code = r3map_region_open_async(c_name, options.handle, queue.handle, 0)
-        check(code, url)
-        queue.wait(&completion, url)
-        give_queue(queue)
-        self.handle = <r3map_region *><uintptr_t>completion.value
+        self.handle = <r3map_region *><uintptr_t>value
         self.data = r3map_region_data(self.handle)
         check(r3map_region_size(self.handle, &size), url)
         self.length = size
@@ -206,7 +342,8 @@ cdef class Region:
         with nogil:
             code = r3map_region_stats(self.handle, &stats)
         check(code, url)
-        self.step = min(STEP, max(stats.budget // 8, <uint64_t>4096))
+        self.step = min(STEP, max(stats.budget // 8, <uint64_t>PAGE))
+        self.most = stats.budget // 8 * 7
         return stats.eager != 0
 
     cdef r3map_region *use(self) except NULL:
@@ -286,12 +423,29 @@ cdef class Region:
         check(r3map_region_version(self.use(), text, len(text)), self._url)
         return text[:-1].decode("utf-8", "replace")
 
-    def _populate(self, uint64_t offset, uint64_t length):
+    def _populate(self, uint64_t offset, uint64_t length, report=None):
+        """report: called with the count of bytes that are there."""
         cdef r3map_region *region = self.use()
         cdef Queue queue = take_queue()
         cdef r3map_completion completion
+        cdef uint64_t piece = length, left = 1, done = 0, at = 0
         check(r3map_region_populate_async(region, offset, length, queue.handle, 0), self._url)
-        queue.wait(&completion, self._url)
+        if report is not None and length <= self.most:
+            # That call is what counts; its pieces, asked for once more, tell how far it is. Tags
+            # are their lengths.
+            piece = max(PIECE, length // 256)
+            while at < length:
+                piece = min(piece, length - at)
+                check(r3map_region_populate_async(region, offset + at, piece, queue.handle, piece),
+                      self._url)
+                at += piece
+                left += 1
+        while left > 0:
+            queue.wait(&completion, self._url)
+            left -= 1
+            done += completion.tag
+            if completion.tag > 0:
+                report(done)
         give_queue(queue)
 
     def _pin(self, uint64_t offset, uint64_t length):
@@ -310,17 +464,19 @@ cdef class Region:
         give_queue(queue)
 
     cdef int reap(self) except -1:
-        """Takes back the pins that nobody waits for any more."""
+        """Takes back what nobody waits for any more."""
         cdef r3map_completion completion
         cdef Queue queue
         completion.struct_size = sizeof(r3map_completion)
         left = []
         for entry in self.abandoned:
-            queue = entry[0]
+            queue, first, length = entry
             if r3map_queue_next(queue.handle, &completion, 0) == 0:
                 left.append(entry)
+            elif length is None:
+                Py_DECREF(first)
             elif completion.code == 0:
-                self._unpin(entry[1], entry[2])
+                self._unpin(first, length)
         self.abandoned = left
         return 0
 
@@ -331,12 +487,15 @@ cdef class Region:
                 code = r3map_region_unpin(self.handle, offset, length)
             check(code, self._url)
 
-    def _wait(self):
+    def _wait(self, tick=None):
+        """tick: called now and then."""
         cdef r3map_region *region = self.use()
         cdef Queue queue = take_queue()
         cdef r3map_completion completion
         check(r3map_region_wait_async(region, queue.handle, 0), self._url)
-        queue.wait(&completion, self._url)
+        while not queue.poll(&completion, self._url):
+            if tick is not None:
+                tick()
         give_queue(queue)
 
     def _prefetch(self, const uint64_t[::1] ranges):
@@ -358,7 +517,50 @@ cdef class Region:
             code = r3map_region_evict(region, offset, length)
         check(code, self._url)
 
-    cdef int copy(self, char *to, uint64_t length, uint64_t offset) except -1:
+    cdef bint copy_resident(self, char *to, size_t length, uint64_t offset) noexcept:
+        """Whether all the pages are here, and could be copied without asking anybody.
+
+        The kernel copies: where a page is given back meanwhile, it says so instead of SIGBUS.
+        """
+        cdef unsigned char here[SMALL_PAGES]
+        cdef uintptr_t start = <uintptr_t>self.data + offset
+        cdef uintptr_t first = start - start % PAGE
+        cdef size_t pages = (start + length - first + PAGE - 1) // PAGE, i
+        cdef iovec local = [to, length]
+        cdef iovec remote = [<void *>start, length]
+        if mincore(<void *>first, pages * PAGE, here) != 0:
+            return False
+        for i in range(pages):
+            if not here[i] & 1:
+                return False
+        return process_vm_readv(self.owner, &local, 1, &remote, 1, 0) == <Py_ssize_t>length
+
+    cdef bytes read_small(self, size_t length, uint64_t offset):
+        cdef r3map_region *region = self.use()
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, length)
+        cdef char *to = PyBytes_AsString(result)
+        cdef Queue queue
+        cdef r3map_completion completion
+        if length == 0 or self.copy_resident(to, length, offset):
+            return result
+        queue = take_queue()
+        check(r3map_region_read_async(region, to, length, offset, queue.handle, 0), self._url)
+        # It writes there until it has completed, whoever is still waiting.
+        Py_INCREF(result)
+        completion.code = 0
+        try:
+            queue.wait(&completion, self._url)
+        except BaseException:
+            if completion.code == 0:
+                self.abandoned.append((queue, result, None))
+            else:
+                Py_DECREF(result)
+            raise
+        Py_DECREF(result)
+        give_queue(queue)
+        return result
+
+    cdef int copy(self, char *to, uint64_t length, uint64_t offset, report) except -1:
         # First populate, which a KeyboardInterrupt can leave to itself, then read what is there.
         # A read that was left alone would go on to write into memory that is no longer ours.
         cdef r3map_region *region = self.use()
@@ -383,24 +585,65 @@ cdef class Region:
                 code = r3map_region_read(region, to + copied, part, offset + copied)
             check(code, self._url)
             copied += part
+            if report is not None:
+                report(copied)
         give_queue(queue)
         return 0
 
-    def _read(self, uint64_t offset, Py_ssize_t length):
+    def _read(self, uint64_t offset, Py_ssize_t length, report=None):
+        if length <= SMALL:
+            result = self.read_small(length, offset)
+            if report is not None and length > 0:
+                report(length)
+            return result
         result = PyBytes_FromStringAndSize(NULL, length)
-        self.copy(PyBytes_AS_STRING(result), length, offset)
+        self.copy(PyBytes_AsString(result), length, offset, report)
+        return result
+
+    def _read_resident(self, uint64_t offset, Py_ssize_t length):
+        """The bytes if they are few and here, else None."""
+        self.use()
+        if length > SMALL:
+            return None
+        result = PyBytes_FromStringAndSize(NULL, length)
+        if length > 0 and not self.copy_resident(PyBytes_AsString(result), length, offset):
+            return None
         return result
 
     def _readinto(self, buffer, uint64_t offset):
         cdef Py_buffer view
         cdef uint64_t length
+        cdef bytes small
         PyObject_GetBuffer(buffer, &view, PyBUF_CONTIG)
         try:
             length = min(<uint64_t>view.len, <uint64_t>self.length - offset)
-            self.copy(<char *>view.buf, length, offset)
+            if length > SMALL:
+                self.copy(<char *>view.buf, length, offset, None)
+            elif length > 0 and not self.copy_resident(<char *>view.buf, length, offset):
+                small = self.read_small(length, offset)
+                memcpy(view.buf, PyBytes_AsString(small), length)
         finally:
             PyBuffer_Release(&view)
         return length
+
+    # The asynchronous forms: started here, completed on `queue`.
+
+    def _populate_async(self, Queue queue, uint64_t tag, uint64_t offset, uint64_t length):
+        check(r3map_region_populate_async(self.use(), offset, length, queue.handle, tag), self._url)
+
+    def _pin_async(self, Queue queue, uint64_t tag, uint64_t offset, uint64_t length):
+        check(r3map_region_pin_async(self.use(), offset, length, queue.handle, tag), self._url)
+
+    def _wait_async(self, Queue queue, uint64_t tag):
+        check(r3map_region_wait_async(self.use(), queue.handle, tag), self._url)
+
+    def _read_async(self, Queue queue, uint64_t tag, uint64_t offset, Py_ssize_t length):
+        """Gives the bytes that it will fill; `read_ended` must follow the completion."""
+        result = PyBytes_FromStringAndSize(NULL, length)
+        check(r3map_region_read_async(self.use(), PyBytes_AsString(result), length, offset,
+                                      queue.handle, tag), self._url)
+        Py_INCREF(result)  # the operation's own
+        return result
 
     def _stats(self):
         cdef r3map_region *region = self.use()

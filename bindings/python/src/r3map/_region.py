@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import array
 import math
 import operator
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import _r3map
-from ._errors import Error, InvalidError, RangeError
+from . import _arguments, _r3map
+from ._arguments import OptionValue, Path, Ranges
+from ._errors import Error, InvalidError, RangeError, StaleError
+from ._progress import Progress, reporter
 
 if TYPE_CHECKING:
     import numpy
     import numpy.typing
     from typing_extensions import Self
 
-OptionValue = Union[str, int, float, bool, None, Mapping[str, "str | None"]]
-Url = Union[str, "os.PathLike[str]"]
-Ranges = Union[Iterable["tuple[int, int]"], "numpy.typing.NDArray[numpy.integer[Any]]"]
 Pull = Literal["readahead", "all", "none"]
-
-
-class Info(NamedTuple):
-    """What `r3map.info` gives."""
-
-    size: int
-    """Of the object, in bytes."""
-    version: str
-    """What identifies the object's present version (an ETag, …); "" where the store has none."""
 
 
 class Stats(NamedTuple):
@@ -99,7 +88,13 @@ class Region(_r3map.Region):
 
     As a context manager it is let go at the end of the block: no method works any more, but the
     memory stays until the last array on it is gone.
+
+    Its pickle is what it was opened with, credentials in `storage_options` included, and never
+    bytes of the object. Who loads it opens the object again, and gets StaleError if it is another
+    version by then.
     """
+
+    _specification: dict[str, Any]
 
     def __init__(self) -> None:
         raise TypeError("regions are made by r3map.open")
@@ -192,20 +187,30 @@ class Region(_r3map.Region):
         flat: numpy.typing.NDArray[Any] = numpy.frombuffer(memoryview(self), kind, count, offset)
         return flat.reshape(lengths, order=order)
 
-    def read(self, offset: int = 0, length: int | None = None) -> bytes:
-        """A copy of `length` bytes at `offset` (None: up to the end)."""
-        return self._read(*self._range(offset, length))
+    def read(
+        self, offset: int = 0, length: int | None = None, *, progress: Progress | None = None
+    ) -> bytes:
+        """A copy of `length` bytes at `offset` (None: up to the end).
+
+        progress: a bar with update(n), such as tqdm's, or a function (done, total).
+        """
+        span = self._range(offset, length)
+        return self._read(*span, reporter(progress, span[1]))
 
     def readinto(self, buffer: Any, offset: int = 0) -> int:
         """Fills a writable, contiguous buffer, as far as the object reaches. Gives the count."""
         return self._readinto(buffer, self._offset(offset))
 
-    def populate(self, offset: int = 0, length: int | None = None) -> None:
+    def populate(
+        self, offset: int = 0, length: int | None = None, *, progress: Progress | None = None
+    ) -> None:
         """Makes a range resident now (None: up to the end). Failed pages are tried again.
 
+        progress: as for `read`. What it raises ends the wait, not the fetches.
         Raises MemoryLimitError if it is more than the budget, else what the store failed with.
         """
-        self._populate(*self._range(offset, length))
+        span = self._range(offset, length)
+        self._populate(*span, reporter(progress, span[1]))
 
     def prefetch(self, ranges: Ranges) -> None:
         """Starts to fetch many ranges, all at once, and returns.
@@ -213,7 +218,7 @@ class Region(_r3map.Region):
         ranges: pairs (offset, length), or an integer array of shape (n, 2).
         Failures are left for a later call or touch to meet; `wait` tells.
         """
-        self._prefetch(_pairs(ranges))
+        self._prefetch(_arguments.pairs(ranges))
 
     def pin(self, offset: int = 0, length: int | None = None) -> Pin:
         """Makes a range resident and keeps it so: for system calls on the memory.
@@ -228,12 +233,27 @@ class Region(_r3map.Region):
         """Gives the memory of a range back, but for pinned pages. A touch fetches it again."""
         self._evict(*self._range(offset, length))
 
-    def wait(self) -> None:
+    def wait(self, *, progress: Progress | None = None) -> None:
         """Waits for all fetches in the background (prefetch, priority, pull).
 
+        progress: as for `read`, told of the bytes that arrive; their total is not known (None).
         Raises what one of them failed with since the last wait.
         """
-        self._wait()
+        start = 0 if progress is None else self.stats().fetched
+        self._wait_with(reporter(progress, None), lambda stats: stats.fetched - start)
+
+    def _wait_with(
+        self, report: Callable[[int], None] | None, measure: Callable[[Stats], int]
+    ) -> None:
+        if report is None:
+            return self._wait()
+        tell = report
+
+        def tick() -> None:
+            tell(measure(self.stats()))
+
+        self._wait(tick)
+        tick()
 
     def stats(self) -> Stats:
         """What is resident and what was fetched."""
@@ -259,14 +279,14 @@ class Region(_r3map.Region):
     ) -> None:
         self._let_go()
 
-    def __reduce__(self) -> Any:
-        raise TypeError("a region can't be pickled: pass its URL, and open that again")
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.url, self._specification, self.size, self.version)
 
     def __repr__(self) -> str:
         return f"<r3map.Region {self.url!r} {'closed' if self.closed else f'{self._length} bytes'}>"
 
     def _offset(self, offset: int) -> int:
-        offset, size = operator.index(offset), self.size
+        offset, size = _arguments.count("offset", offset), self.size
         if offset < 0:
             raise InvalidError(f"offset {offset} is negative", url=self.url)
         if offset > size:
@@ -277,7 +297,7 @@ class Region(_r3map.Region):
         offset = self._offset(offset)
         if length is None:
             return offset, self.size - offset
-        length = operator.index(length)
+        length = _arguments.count("length", length)
         if length < 0:
             raise InvalidError(f"length {length} is negative", url=self.url)
         if offset + length > self.size:
@@ -288,15 +308,19 @@ class Region(_r3map.Region):
 
 
 def open(
-    url: Url,
+    url: Path,
     mode: str = "r",
     *,
     storage_options: Mapping[str, OptionValue] | None = None,
     pull: Pull = "readahead",
     priority: Ranges | None = None,
+    pull_order: Path | None = None,
+    trace: Path | None = None,
     chunk_size: int | str | None = None,
     budget: int | str | None = None,
+    fetch_limits: tuple[int, int | str] | None = None,
     deadline: float | None = None,
+    progress: Progress | None = None,
 ) -> Region:
     """Maps an object into memory. Nothing is fetched beyond its first bytes.
 
@@ -306,146 +330,113 @@ def open(
     pull: which pages come without being touched: those ahead of a sequential reader
         ("readahead"), all of them in the background ("all"), or "none".
     priority: ranges to pull first, as for `Region.prefetch`.
+    pull_order: a file that `trace` has written: what it tells is pulled first, in its order.
+    trace: a file to write, when the region is closed, about what was asked for.
     chunk_size: what a lone page fault fetches: a power of two from 4 KiB to 1 GiB, in bytes or as
         text ("1M"); None: what suits the store.
     budget: how much may be resident, in bytes or as text ("512M"); None: only the budget of all
         regions together, half of the memory that was free.
+    fetch_limits: (requests, bytes) that may be under way for other than page faults; 0: as suits
+        the store.
     deadline: how many seconds a fault or call may take; None: 60; 0 or math.inf: for ever.
+    progress: with pull="all", waits until all is here that the budget has room for, and tells
+        how far it is, as for `read`.
 
     Raises NotFoundError, AccessError, NetworkError, DeadlineError, ProtocolError, StoreError,
     UnsupportedError, MemoryLimitError, and InvalidError for arguments that can't be right.
     """
     if mode != "r":
         raise InvalidError(f"mode {mode!r}: only 'r' exists yet")
-    if pull not in _r3map.PULL:
-        raise InvalidError(f"pull {pull!r} is none of {', '.join(map(repr, _r3map.PULL))}")
-    options = _r3map.Options(
-        _texts(storage_options),
-        deadline=_milliseconds(deadline),
-        chunk_size=_bytes("chunk_size", chunk_size),
-        budget=_bytes("budget", budget),
-        pull=_r3map.PULL[pull],
-        priority=None if priority is None else _pairs(priority),
+    if progress is not None and pull != "all":
+        raise InvalidError("progress is for pull='all'; `populate` and `read` have their own")
+    specification, options = specify(
+        storage_options=storage_options,
+        pull=pull,
+        priority=priority,
+        pull_order=pull_order,
+        trace=trace,
+        chunk_size=chunk_size,
+        budget=budget,
+        fetch_limits=fetch_limits,
+        deadline=deadline,
     )
     region = Region.__new__(Region)
-    if region._open(*_names(url), options):
-        warnings.warn(
-            "userfaultfd is forbidden here: the whole object was read into memory "
-            "(docs/containers.md tells how to allow it)",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    region._specification = specification
+    if region._open(*_arguments.names(url), options):
+        warn_of_eager(stacklevel=3)
+    if progress is not None:
+        _pull_all(region, progress)
     return region
 
 
-def info(
-    url: Url,
+def specify(
     *,
     storage_options: Mapping[str, OptionValue] | None = None,
+    pull: Pull = "readahead",
+    priority: Ranges | None = None,
+    pull_order: Path | None = None,
+    trace: Path | None = None,
+    chunk_size: int | str | None = None,
+    budget: int | str | None = None,
+    fetch_limits: tuple[int, int | str] | None = None,
     deadline: float | None = None,
-) -> Info:
-    """An object's size and version, without mapping it. Arguments and errors as for `open`."""
-    options = _r3map.Options(_texts(storage_options), deadline=_milliseconds(deadline))
-    return Info(*_r3map.info(*_names(url), options))
+) -> tuple[dict[str, Any], _r3map.Options]:
+    """What a pickle holds, and the options for the C ABI."""
+    if pull not in _r3map.PULL:
+        raise InvalidError(f"pull {pull!r} is none of {', '.join(map(repr, _r3map.PULL))}")
+    ranges = None if priority is None else _arguments.pairs(priority)
+    options = _r3map.Options(
+        _arguments.texts(storage_options),
+        deadline=_arguments.milliseconds(deadline),
+        chunk_size=_arguments.size("chunk_size", chunk_size),
+        budget=_arguments.size("budget", budget),
+        pull=_r3map.PULL[pull],
+        priority=ranges,
+        fetch_limits=_arguments.fetch_limits(fetch_limits),
+        trace=_arguments.path("trace", trace),
+        pull_order=_arguments.path("pull_order", pull_order),
+    )
+    # Not the trace, which only one can write.
+    specification = {
+        "storage_options": None if storage_options is None else dict(storage_options),
+        "pull": pull,
+        "priority": None if ranges is None else list(zip(*[map(int, ranges)] * 2)),
+        "pull_order": None if pull_order is None else os.path.abspath(pull_order),
+        "chunk_size": chunk_size,
+        "budget": budget,
+        "fetch_limits": fetch_limits,
+        "deadline": deadline,
+    }
+    return {name: value for name, value in specification.items() if value is not None}, options
 
 
-def _names(url: Url) -> tuple[bytes, str]:
-    """The URL for the C ABI, and for people."""
-    # A path object is a path even if it looks like a URL.
-    text = url if isinstance(url, str) else os.path.abspath(os.fspath(url))
-    return _terminated(os.fsencode(text), "URL"), text
+def warn_of_eager(stacklevel: int) -> None:
+    warnings.warn(
+        "userfaultfd is forbidden here: the whole object was read into memory "
+        "(docs/containers.md tells how to allow it)",
+        RuntimeWarning,
+        stacklevel=stacklevel,
+    )
 
 
-def _terminated(text: bytes, what: str) -> bytes:
-    if b"\0" in text:
-        raise InvalidError(f"{what} with a zero byte")
-    return text
-
-
-# What s3fs passes on to botocore, and r3map's names for it.
-_CLIENT_KWARGS = {
-    "endpoint_url": "endpoint_url",
-    "region_name": "region",
-    "aws_access_key_id": "key",
-    "aws_secret_access_key": "secret",
-    "aws_session_token": "token",
-}
-
-
-def _texts(options: Mapping[str, OptionValue] | None) -> dict[bytes, bytes]:
-    """Backend options as text."""
-    given = dict(options or {})
-    nested: Any = given.pop("client_kwargs", None) or {}
-    for name, value in nested.items():
-        if name not in _CLIENT_KWARGS:
-            raise InvalidError(f"client_kwargs: {name!r} is none of {', '.join(_CLIENT_KWARGS)}")
-        given.setdefault(_CLIENT_KWARGS[name], value)
-    result = {}
-    for name, value in given.items():
-        if value is None:
-            continue
-        if isinstance(value, bool):
-            text = "true" if value else "false"
-        elif isinstance(value, (str, int, float)):
-            text = str(value)
-        else:
-            raise InvalidError(f"storage option {name!r} is a {type(value).__name__}, not text")
-        result[_terminated(name.encode(), "option name")] = _terminated(
-            text.encode(), f"storage option {name!r}"
-        )
-    return result
-
-
-def _milliseconds(deadline: float | None) -> int | None:
-    if deadline is None:
-        return None
-    if not deadline >= 0:  # nor NaN
-        raise InvalidError(f"deadline {deadline} is no number of seconds")
-    # Not rounded to 0, which means for ever, as does what no clock can count.
-    return 0 if deadline > 1e12 else math.ceil(deadline * 1000)
-
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def _bytes(name: str, value: int | str | None) -> int | None:
-    """4096, "4096", "512M", "1GiB"."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        text = value.strip()
-        digits = text.rstrip("KMGTkmgtiB")
-        unit = text[len(digits) :].upper()
-        for ending in ("IB", "B"):
-            if unit.endswith(ending):
-                unit = unit[: -len(ending)]
-                break
-        if not (digits.isascii() and digits.isdigit() and unit in _UNITS):
-            raise InvalidError(f"{name} {value!r} is no size: write 4096, '512M' or '1GiB'")
-        number = int(digits) * _UNITS[unit]
-    else:
-        number = operator.index(value)
-    if not 0 <= number < 1 << 63:
-        raise InvalidError(f"{name} {value!r} can't be")
-    return number
-
-
-def _pairs(ranges: Ranges) -> Any:
-    """Ranges as a buffer of uint64: offset, length, offset, …"""
-    shape = getattr(ranges, "shape", None)
-    if shape is not None:  # NumPy's, or another that NumPy understands
-        import numpy
-
-        given = numpy.asarray(ranges)
-        if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu":
-            raise InvalidError(f"ranges of shape {shape}, {given.dtype}: not (n, 2) integers")
-        if given.dtype.kind == "i" and given.size and given.min() < 0:
-            raise InvalidError("ranges with a negative offset or length")
-        return numpy.ascontiguousarray(given, numpy.uint64).reshape(-1)
-    result = array.array("Q")
+def _pull_all(region: Region, progress: Progress) -> None:
+    """Waits for pull="all"; a region that was not wanted to the end is closed."""
     try:
-        for offset, length in ranges:
-            result.extend((operator.index(offset), operator.index(length)))
-    except OverflowError as error:
-        raise InvalidError("ranges with a negative or too large offset or length") from error
-    return result
+        report = reporter(progress, min(region.size, region.stats().budget))
+        region._wait_with(report, lambda stats: stats.resident)
+    except BaseException:
+        region.close()
+        raise
+
+
+def _reopen(url: str, arguments: dict[str, Any], size: int, version: str) -> Region:
+    region = open(url, **arguments)
+    if (region.size, region.version) != (size, version):
+        there = region.version or f"of {region.size} bytes"
+        region.close()
+        raise StaleError(
+            f"open {url}: the object is no longer the one that was pickled: "
+            f"version {version or f'of {size} bytes'}, now {there}",
+            url=url,
+        )
+    return region

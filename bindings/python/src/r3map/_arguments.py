@@ -1,0 +1,178 @@
+"""What users pass, as the extension takes it: URLs, options, sizes, times, ranges."""
+
+from __future__ import annotations
+
+import array
+import math
+import operator
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Union
+
+from ._errors import InvalidError
+
+if TYPE_CHECKING:
+    import numpy
+    import numpy.typing
+
+OptionValue = Union[str, int, float, bool, None, Mapping[str, "str | None"]]
+Path = Union[str, "os.PathLike[str]"]
+Ranges = Union[Iterable["tuple[int, int]"], "numpy.typing.NDArray[numpy.integer[Any]]"]
+
+
+def wrong_type(name: str, wanted: str, given: object) -> TypeError:
+    return TypeError(f"{name}: {wanted}, not {type(given).__name__}")
+
+
+def names(url: Path) -> tuple[bytes, str]:
+    """The URL for the C ABI, and for people."""
+    # A path object is a path even if it looks like a URL.
+    if isinstance(url, str):
+        # A relative path means the same later, and in another process, only if it is one no more.
+        text = os.path.abspath(url) if url.startswith(".") else url
+    elif isinstance(url, os.PathLike):
+        text = os.path.abspath(os.fspath(url))
+    else:
+        raise wrong_type("url", "a str or a path", url)
+    return terminated(os.fsencode(text), "URL"), text
+
+
+def path(name: str, value: Path | None) -> bytes | None:
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise wrong_type(name, "a path", value)
+    return terminated(os.fsencode(os.path.abspath(value)), name)
+
+
+def terminated(text: bytes, what: str) -> bytes:
+    if b"\0" in text:
+        raise InvalidError(f"{what} with a zero byte")
+    return text
+
+
+# What s3fs passes on to botocore, and r3map's names for it.
+_CLIENT_KWARGS = {
+    "endpoint_url": "endpoint_url",
+    "region_name": "region",
+    "aws_access_key_id": "key",
+    "aws_secret_access_key": "secret",
+    "aws_session_token": "token",
+}
+
+
+def texts(options: Mapping[str, OptionValue] | None) -> dict[bytes, bytes]:
+    """Backend options as text."""
+    if options is not None and not isinstance(options, Mapping):
+        raise wrong_type("storage_options", "a dict or None", options)
+    given = dict(options or {})
+    nested: Any = given.pop("client_kwargs", None) or {}
+    for name, value in nested.items():
+        if name not in _CLIENT_KWARGS:
+            raise InvalidError(f"client_kwargs: {name!r} is none of {', '.join(_CLIENT_KWARGS)}")
+        given.setdefault(_CLIENT_KWARGS[name], value)
+    result = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            text = "true" if value else "false"
+        elif isinstance(value, (str, int, float)):
+            text = str(value)
+        else:
+            raise InvalidError(f"storage option {name!r} is a {type(value).__name__}, not text")
+        result[terminated(name.encode(), "option name")] = terminated(
+            text.encode(), f"storage option {name!r}"
+        )
+    return result
+
+
+def milliseconds(deadline: float | None) -> int | None:
+    if deadline is None:
+        return None
+    try:
+        seconds = operator.index(deadline) if hasattr(deadline, "__index__") else float(deadline)
+        if isinstance(deadline, (str, bytes)):
+            raise TypeError
+    except (TypeError, ValueError):
+        raise wrong_type("deadline", "a number of seconds or None", deadline) from None
+    if not seconds >= 0:  # nor NaN
+        raise InvalidError(f"deadline {deadline} is no number of seconds")
+    # Not rounded to 0, which means for ever, as does what no clock can count.
+    return 0 if seconds > 1e12 else math.ceil(seconds * 1000)
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def size(name: str, value: int | str | None) -> int | None:
+    """4096, "4096", "512M", "1GiB"."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        digits = text.rstrip("KMGTkmgtiB")
+        unit = text[len(digits) :].upper()
+        for ending in ("IB", "B"):
+            if unit.endswith(ending):
+                unit = unit[: -len(ending)]
+                break
+        if not (digits.isascii() and digits.isdigit() and unit in _UNITS):
+            raise InvalidError(f"{name} {value!r} is no size: write 4096, '512M' or '1GiB'")
+        number = int(digits) * _UNITS[unit]
+    elif hasattr(value, "__index__"):
+        number = operator.index(value)
+    else:
+        raise wrong_type(name, "a number of bytes, text such as '512M', or None", value)
+    if not 0 <= number < 1 << 63:
+        raise InvalidError(f"{name} {value!r} can't be")
+    return number
+
+
+def count(name: str, value: int) -> int:
+    """An offset or length."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise wrong_type(name, "an integer number of bytes", value) from None
+
+
+def fetch_limits(value: tuple[int, int | str] | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    try:
+        requests, most = value
+    except (TypeError, ValueError):
+        raise TypeError(f"fetch_limits: a pair (requests, bytes), not {value!r}") from None
+    return size("fetch_limits", requests) or 0, size("fetch_limits", most) or 0
+
+
+def pairs(ranges: Ranges) -> Any:
+    """Ranges as a buffer of uint64: offset, length, offset, …"""
+    shape = getattr(ranges, "shape", None)
+    if shape is not None:  # NumPy's, or another that NumPy understands
+        import numpy
+
+        given = numpy.asarray(ranges)
+        if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu":
+            raise InvalidError(f"ranges of shape {shape}, {given.dtype}: not (n, 2) integers")
+        if given.dtype.kind == "i" and given.size and given.min() < 0:
+            raise InvalidError("ranges with a negative offset or length")
+        return numpy.ascontiguousarray(given, numpy.uint64).reshape(-1)
+    if isinstance(ranges, (str, bytes)) or not isinstance(ranges, Iterable):
+        raise wrong_type("ranges", "pairs (offset, length)", ranges)
+    result = array.array("Q")
+    for pair in ranges:
+        try:
+            offset, length = pair
+        except TypeError:
+            raise TypeError(f"ranges: pairs (offset, length), not {pair!r}") from None
+        except ValueError:
+            raise InvalidError(f"ranges: pairs (offset, length), not {pair!r}") from None
+        try:
+            result.extend((count("offset", offset), count("length", length)))
+        except OverflowError:
+            raise InvalidError(
+                f"ranges with a negative or too large offset or length: {pair!r}"
+            ) from None
+    return result
