@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
 #include <cstring>
 #include <list>
 #include <optional>
@@ -16,6 +15,7 @@
 #include <unordered_map>
 
 #include "base/limits.hpp"
+#include "http/authorities.hpp"
 #include "loop/event.hpp"
 
 namespace r3map::http {
@@ -37,22 +37,6 @@ std::string host_of(std::string_view url) {
   if (begin == std::string_view::npos) return std::string(url);
   url.remove_prefix(begin + 3);
   return std::string(url.substr(0, url.find_first_of("/?#")));
-}
-
-// Where the distributions keep their trusted authorities: a libcurl that was built elsewhere
-// looks for its builder's place only. Empty: there is none.
-std::string find_ca_bundle() {
-  if (const char* file = std::getenv("SSL_CERT_FILE"); file && *file) return file;
-  static constexpr std::array<const char*, 5> kPlaces = {
-      "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Alpine
-      "/etc/pki/tls/certs/ca-bundle.crt",                   // Red Hat
-      "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // Red Hat, newer
-      "/etc/ssl/ca-bundle.pem",                             // SUSE
-      "/etc/ssl/cert.pem",                                  // Alpine
-  };
-  for (const char* place : kPlaces)
-    if (access(place, R_OK) == 0) return place;
-  return {};
 }
 
 // One end of a connection; IPv4 in the first four bytes.
@@ -146,7 +130,7 @@ struct Client::Impl {
   loop::Loop& loop;
   CURLM* multi = nullptr;
   loop::Timer timer;
-  std::string ca_bundle, ca_folder;  // the system's; empty: none
+  Authorities authorities;  // for requests without a bundle of their own
   std::unordered_map<curl_socket_t, std::unique_ptr<loop::FdWatch>> watches;
   // Open sockets; what they connect is known from their first request on.
   std::unordered_map<curl_socket_t, std::optional<Connection>> sockets;
@@ -238,7 +222,12 @@ Failure Transfer::failure(CURLcode code) const {
     return fail(ours, host + ": " + what);
   };
   const char* const detail = curl_text[0] ? curl_text.data() : curl_easy_strerror(code);
-  long os_error = 0;
+  long os_error = 0, connect_status = 0;
+  if (easy) curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+  const std::string number = " (" + std::to_string(connect_status) + ")";
+  if (connect_status == 401 || connect_status == 407)
+    return because(Code::denied, "the proxy wants a login" + number);
+  if (connect_status >= 300) return because(Code::network, "the proxy does not connect" + number);
   if (easy) curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
   std::string os_text = detail;
   if (os_error) os_text = std::generic_category().message(static_cast<int>(os_error));
@@ -319,9 +308,7 @@ Result<> Client::Impl::find_authorities() {
   const char* folder = nullptr;
   curl_easy_getinfo(easy, CURLINFO_CAINFO, &file);
   curl_easy_getinfo(easy, CURLINFO_CAPATH, &folder);
-  ca_bundle = find_ca_bundle();
-  if (ca_bundle.empty() && file) ca_bundle = file;
-  if (folder) ca_folder = folder;
+  authorities = http::find_authorities({file ? file : "", folder ? folder : ""});
   return {};
 }
 
@@ -510,16 +497,19 @@ Result<> Client::Impl::prepare(Transfer& transfer) {
   }
   // A bundle of the request's own replaces all of the system's.
   const bool own = !transfer.request.ca_bundle.empty();
-  const std::string& bundle = own ? transfer.request.ca_bundle : ca_bundle;
-  curl_easy_setopt(easy, CURLOPT_CAINFO, bundle.empty() ? nullptr : bundle.c_str());
-  curl_easy_setopt(easy, CURLOPT_CAPATH, own || ca_folder.empty() ? nullptr : ca_folder.c_str());
+  const Authorities trusted = own ? Authorities{transfer.request.ca_bundle, ""} : authorities;
+  const char* const bundle = trusted.bundle.empty() ? nullptr : trusted.bundle.c_str();
+  const char* const folder = trusted.folder.empty() ? nullptr : trusted.folder.c_str();
+  curl_easy_setopt(easy, CURLOPT_CAINFO, bundle);
+  curl_easy_setopt(easy, CURLOPT_CAPATH, folder);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, transfer.request.verify ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, transfer.request.verify ? 2L : 0L);
   // Without one of the request's own, libcurl asks the environment, no_proxy included.
   const std::string& proxy = transfer.request.proxy;
   curl_easy_setopt(easy, CURLOPT_PROXY, proxy.empty() ? nullptr : proxy.c_str());
   curl_easy_setopt(easy, CURLOPT_NOPROXY, proxy.empty() ? nullptr : "");
-  curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, bundle.empty() ? nullptr : bundle.c_str());
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, bundle);
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, folder);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer.curl_text.data());
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import servers
+from authority import Authority
 
 if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
     import r3map
@@ -15,56 +16,6 @@ else:
     r3map = pytest.importorskip("r3map")
 
 DATA = servers.content(0, 300_000)
-
-
-class Authority:
-    """Signs certificates; `path` is what a client has to trust."""
-
-    def __init__(self, folder):
-        self.folder, self.path = folder, folder / "authority.pem"
-        folder.mkdir()
-        (folder / "index").touch()
-        (folder / "config").write_text(f"""
-            [req]
-            distinguished_name = name
-            [name]
-            [authority]
-            basicConstraints = critical, CA:true
-            [ca]
-            default_ca = us
-            [us]
-            database = {folder}/index
-            new_certs_dir = {folder}
-            certificate = {self.path}
-            private_key = {folder}/authority.key
-            default_md = sha256
-            rand_serial = yes
-            unique_subject = no
-            policy = any
-            copy_extensions = copy
-            [any]
-            commonName = supplied
-            """)
-        self.make_key("authority")
-        self.openssl("req", "-x509", "-key", "authority.key", "-subj", "/CN=r3map test authority",
-                     "-extensions", "authority", "-days", "2", "-out", self.path)
-
-    def openssl(self, command, *arguments):
-        config = [] if command == "genpkey" else ["-config", self.folder / "config"]
-        subprocess.run(["openssl", command, *config, *arguments], cwd=self.folder, check=True,
-                       capture_output=True, timeout=60)
-
-    def make_key(self, name):
-        self.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
-                     "-out", f"{name}.key")
-
-    def sign(self, name, subject, end):
-        """Makes `name`.pem and `name`.key for "DNS:…" or "IP:…"; `end` as in 20300101000000Z."""
-        self.make_key(name)
-        self.openssl("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}",
-                     "-addext", f"subjectAltName={subject}", "-out", f"{name}.csr")
-        self.openssl("ca", "-batch", "-notext", "-in", f"{name}.csr", "-out", f"{name}.pem",
-                     "-startdate", "20200101000000Z", "-enddate", end)
 
 
 class TlsNginx(servers.Nginx):
@@ -130,10 +81,17 @@ def test_s3(tls):
         r3map.open("s3://bucket/object", storage_options=options)
 
 
-def test_the_environment_names_the_system_s_bundle(tls):
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_the_environment_names_the_system_s_authorities(tls, tmp_path, variable):
     code = f"import r3map; print(len(r3map.open({url(tls, 'good')!r}).read()))"
+    place = tls.authority.path
+    if variable == "SSL_CERT_DIR":
+        place = tmp_path
+        shutil.copy(tls.authority.path, place)
+        subprocess.run(["openssl", "rehash", place], check=True, capture_output=True, timeout=60)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SSL_CERT_")}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90,
-                            check=False, env=os.environ | {"SSL_CERT_FILE": tls.trust["ca_bundle"]})
+                            check=False, env=env | {variable: str(place)})
     assert result.stdout.strip() == str(len(DATA)), result.stderr
 
 

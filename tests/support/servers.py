@@ -21,6 +21,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -239,10 +240,11 @@ class S3Error(Exception):
         super().__init__(f"S3: {status} {self.code} {body[:300]!r}")
 
 
-def s3_request(method, endpoint, path, data=b"", headers=None, timeout=300):
+def s3_request(method, endpoint, path, data=b"", headers=None, timeout=300, query="", ca=None):
     """One request, signed with Signature Version 4, path-style. (headers, body), or S3Error.
 
     `data` is bytes-like or an open binary file; it is not read for its hash (UNSIGNED-PAYLOAD).
+    `query` is encoded and sorted already, as "versioning=". `ca`: a file to trust, for https.
     """
     host = urllib.parse.urlsplit(endpoint).netloc
     if hasattr(data, "fileno"):
@@ -254,9 +256,11 @@ def s3_request(method, endpoint, path, data=b"", headers=None, timeout=300):
     scope = f"{now[:8]}/{REGION}/s3/aws4_request"
     path = urllib.parse.quote(path, safe="/-_.~")
     signed = {"host": host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": now}
+    signed |= {name: value for name, value in (headers or {}).items() if name.startswith("x-amz-")}
+    signed = dict(sorted(signed.items()))
     names = ";".join(signed)
     lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
-    canonical = f"{method}\n{path}\n\n{lines}\n{names}\nUNSIGNED-PAYLOAD"
+    canonical = f"{method}\n{path}\n{query}\n{lines}\n{names}\nUNSIGNED-PAYLOAD"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     key = b"AWS4" + SECRET_KEY.encode()
     for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{digest}"):
@@ -264,9 +268,13 @@ def s3_request(method, endpoint, path, data=b"", headers=None, timeout=300):
     authorization = (f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope},"
                      f"SignedHeaders={names},Signature={key.hex()}")
 
-    connection = http.client.HTTPConnection(host, timeout=timeout, blocksize=1 << 20)
+    if endpoint.startswith("https:"):
+        connection = http.client.HTTPSConnection(
+            host, timeout=timeout, blocksize=1 << 20, context=ssl.create_default_context(cafile=ca))
+    else:
+        connection = http.client.HTTPConnection(host, timeout=timeout, blocksize=1 << 20)
     try:
-        connection.request(method, path, data, {
+        connection.request(method, f"{path}?{query}" if query else path, data, {
             **signed, "authorization": authorization, "content-length": str(length),
             **(headers or {})})
         response = connection.getresponse()
@@ -347,6 +355,39 @@ class Nginx(Server):
         """Gives the URL."""
         (self.root / name).write_bytes(data)
         return f"{self.url}/{name}"
+
+
+class Tinyproxy(Server):
+    """A forward proxy that asks for a user and a password if it has one."""
+
+    program, remedy = "tinyproxy", "apt install tinyproxy-bin"
+    user, password = "r3map", "proxy-secret"
+
+    def __init__(self, login=False):
+        super().__init__()
+        self.login = login
+
+    def command(self):
+        (self.folder / "conf").write_text(f"""
+            Port {self.port}
+            Listen 127.0.0.1
+            LogLevel Connect
+            {f"BasicAuth {self.user} {self.password}" if self.login else ""}
+            """)
+        return [self.executable, "-d", "-c", self.folder / "conf"]
+
+    @property
+    def url(self):
+        return f"http://{self.address}"
+
+    @property
+    def url_with_login(self):
+        return f"http://{self.user}:{self.password}@{self.address}"
+
+    def requests(self):
+        """The first lines of all requests that it has got."""
+        return [line.partition("): ")[2] for line in self.log(lines=100_000).splitlines()
+                if "Request (file descriptor" in line]
 
 
 class FaultServer(Server):
