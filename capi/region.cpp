@@ -334,7 +334,8 @@ int r3map_region_stats(r3map_region* region, r3map_stats* stats) {
                              us(times.sum()),
                              us(times.percentile(0.5)),
                              us(times.percentile(0.99)),
-                             us(times.max())};
+                             us(times.max()),
+                             now.hedged_requests};
     fill_struct(stats, all);
     return {};
   });

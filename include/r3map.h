@@ -315,6 +315,7 @@ typedef struct r3map_stats {
   uint64_t fault_us_p50;    /* half of them were not slower; at most a quarter too high, as p99 */
   uint64_t fault_us_p99;
   uint64_t fault_us_max;
+  uint64_t hedged_requests; /* reads sent again because the first was late; also in `requests` */
 } r3map_stats;
 
 /** @return 0, R3MAP_EBADF, or R3MAP_EINVAL for a struct_size that is too small. Since 0.1. */

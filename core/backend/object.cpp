@@ -254,6 +254,7 @@ HttpObject::HttpObject(loop::Loop& loop, http::Client& client, std::unique_ptr<D
   info_.granule = 64 << 10;
   info_.preferred_request = 8 << 20;
   info_.parallel_requests = 4;
+  info_.worth_hedging = true;
 }
 
 // Takes size and version from the first good answer.

@@ -29,6 +29,7 @@ inline constexpr size_t kTraceEntries = 1 << 20;
 inline constexpr size_t kPathLength = 4095;  // Linux's PATH_MAX
 inline constexpr size_t kQueuedRanges = 1 << 21;  // per region, waiting to be fetched
 inline constexpr uint64_t kReadaheadWindow = 32 << 20;
+inline constexpr uint64_t kSteadyWindow = 128 << 20;  // where the store's latency asks for it
 inline constexpr size_t kQueuedCompletions = 1 << 20;  // per queue, those under way included
 inline constexpr size_t kHandles = 1 << 20;
 
@@ -41,10 +42,10 @@ inline constexpr size_t kHeaderBytes = 64 << 10;  // all header fields of one an
 inline constexpr size_t kHeaderFields = 256;
 inline constexpr size_t kErrorBody = 64 << 10;
 inline constexpr size_t kEtagLength = 1024;
+inline constexpr size_t kConnections = 64;      // to all hosts together
+inline constexpr size_t kBulkConnections = 48;  // of these, what nobody waits for may use
+inline constexpr size_t kDemandConnections = 8;  // of these, only page faults may use
 inline constexpr size_t kRedirects = 5;  // one after the other
-inline constexpr size_t kConnections = 32;      // to all hosts together
-inline constexpr size_t kBulkConnections = 16;  // of these, what nobody waits for may use
-inline constexpr size_t kDemandConnections = 4;  // of these, only page faults may use
 inline constexpr size_t kQueuedRequests = 1 << 16;
 
 inline constexpr std::chrono::seconds kDeadline{60};        // a fault's, unless an option says else

@@ -5,6 +5,7 @@
 namespace r3map::region {
 
 void FetchSink::bytes(uint64_t, std::span<const std::byte> data) {
+  progress_.came();
   received_.fetch_add(data.size(), std::memory_order_relaxed);
   while (!data.empty() && result_) {
     const size_t piece = first_page_alone_ ? kPage : kPiece;
@@ -45,10 +46,10 @@ void FetchSink::land(std::span<const std::byte> pages) {
   Fill::Landed landed = fill_.land(generation_, next_, pages);
   landed_ += landed.bytes;
   if (!landed.result) result_ = std::move(landed.result);
-  const Range here{next_, pages.size()};
-  next_ = here.end();
+  const Range range{next_, pages.size()};
+  next_ = range.end();
   first_page_alone_ = false;
-  progress_(here);
+  here_(range);
 }
 
 }  // namespace r3map::region

@@ -5,10 +5,25 @@
 #include <functional>
 #include <vector>
 
+#include "loop/loop.hpp"
 #include "region/fill.hpp"
 #include "resource/resource.hpp"
 
 namespace r3map::region {
+
+// When bytes came. Thread: any; written by one at a time.
+struct Progress {
+  using Clock = loop::Clock;
+  const Clock::time_point begin = Clock::now();
+  std::atomic<Clock::time_point> first{Clock::time_point::max()};  // max: none has come
+  std::atomic<Clock::time_point> last{begin};
+
+  void came() {
+    const Clock::time_point now = Clock::now();
+    if (first.load(std::memory_order_relaxed) == Clock::time_point::max()) first = now;
+    last.store(now, std::memory_order_relaxed);
+  }
+};
 
 // libcurl hands out 16 KiB at a time, mostly not page aligned. Landed as they come, each would cost
 // two UFFDIO_COPY; collected first, 1 GiB takes a quarter less time although it is copied twice. So
@@ -19,21 +34,23 @@ class FetchSink : public resource::Sink {
  public:
   // `range` is page aligned; the object ends at `size`, and the rest of its last page is zeros.
   // `first_page_alone`: a thread waits for the first page, and not for the copy of the others.
-  // `received`: counts the bytes that come, before they are anywhere to be seen.
+  // `received`: counts the bytes that come, before they are anywhere to be seen. `here`: these
+  // pages are.
   FetchSink(Fill& fill, uint64_t generation, Range range, uint64_t size, bool first_page_alone,
-            std::atomic<uint64_t>& received, std::function<void(Range)> progress)
+            std::atomic<uint64_t>& received, std::function<void(Range)> here)
       : fill_(fill),
         generation_(generation),
         next_(range.offset),
         end_(std::min(range.end(), size)),
         first_page_alone_(first_page_alone),
         received_(received),
-        progress_(std::move(progress)) {}
+        here_(std::move(here)) {}
 
   void bytes(uint64_t offset, std::span<const std::byte> data) override;
   void drained() override;
 
   uint64_t landed() const { return landed_; }
+  const Progress& progress() const { return progress_; }
   const Result<>& result() const { return result_; }  // of landing
 
  private:
@@ -49,7 +66,8 @@ class FetchSink : public resource::Sink {
   const uint64_t end_;  // of the bytes that come
   bool first_page_alone_;
   std::atomic<uint64_t>& received_;
-  std::function<void(Range)> progress_;  // these pages are here
+  std::function<void(Range)> here_;
+  Progress progress_;
   uint64_t landed_ = 0;
   Result<> result_;
   std::vector<std::byte> collected_;  // from next_ on

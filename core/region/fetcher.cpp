@@ -2,22 +2,30 @@
 
 #include <algorithm>
 
-#include "base/limits.hpp"
-#include "region/fetch_sink.hpp"
 
 namespace r3map::region {
 
 using resource::Urgency;
 
-Fetcher::Fetcher(resource::Resource& resource, Fill& fill, Budget::Share& share, Limits limits,
-                 std::function<void(const Fetch&, const Result<>&)> done,
-                 std::function<void(Range)> progress)
+namespace {
+
+// Of a hundred requests so many may be sent twice: a store that is late because it has too much to
+// do must not get twice as much. What was not used is saved up, but not for ever.
+constexpr double kHedgesPerRequest = 0.05, kHedgesAtFirst = 2, kMostHedges = 8;
+
+}  // namespace
+
+Fetcher::Fetcher(loop::Loop& loop, resource::Resource& resource, Fill& fill, Budget::Share& share,
+                 Limits limits, Owner& owner)
     : resource_(resource),
       fill_(fill),
       share_(share),
       limits_(limits),
-      done_(std::move(done)),
-      progress_(std::move(progress)) {}
+      owner_(owner),
+      pace_({limits.request, limits.bulk, resource.info().parallel_requests,
+             limits.bulk_requests}),
+      hedges_left_(kHedgesAtFirst),
+      late_timer_(loop, [this] { hedge_late_ones(); }) {}
 
 std::deque<Range>& Fetcher::queue(Urgency urgency) {
   return queues_[static_cast<size_t>(urgency) - 1];
@@ -64,10 +72,12 @@ Range Fetcher::demand(Range range) {
   return piece;
 }
 
-void Fetcher::enqueue(Range range, Urgency urgency) {
-  if (stopped_ || range.empty()) return;
-  if (urgency != Urgency::require && queue(urgency).size() >= limits::kQueuedRanges) return;
-  queue(urgency).push_back(range);
+void Fetcher::enqueue(std::span<const Range> ranges, Urgency urgency) {
+  if (stopped_) return;
+  std::deque<Range>& queued = queue(urgency);
+  for (const Range range : ranges)
+    if (!range.empty() && (urgency == Urgency::require || queued.size() < limits::kQueuedRanges))
+      queued.push_back(range);
   pump();
 }
 
@@ -89,28 +99,62 @@ bool Fetcher::reserve(uint64_t bytes, Urgency urgency) {
   return urgency == Urgency::pull ? share_.reserve_free(bytes) : share_.reserve(bytes);
 }
 
-// Starts the next piece of the queue's first range. False: nothing to start, or no room now.
+bool Fetcher::has_room() const {
+  return bulk_requests_ < limits_.bulk_requests && bulk_bytes_ < pace_.bulk();
+}
+
+// What one request can bring of the first range, and of those after it; takes it from the queue.
+// Empty: nothing is left.
+Range Fetcher::next_piece(std::deque<Range>& ranges) const {
+  while (!ranges.empty()) {
+    const Range first = ranges.front();
+    const Range absent = fill_.first_absent(first);
+    ranges.pop_front();
+    if (absent.empty()) continue;
+    const Range piece{absent.offset, std::min(absent.length, pace_.request())};
+    const Range rest = range_between(piece.end(), first.end());
+    if (rest.empty()) return joined(piece, ranges);
+    ranges.push_front(rest);
+    return piece;
+  }
+  return {};
+}
+
+// With the ranges that follow so close that one request for all is cheaper.
+Range Fetcher::joined(Range piece, std::deque<Range>& rest) const {
+  while (!rest.empty()) {
+    const Range next = rest.front();
+    if (next.offset < piece.end() || next.offset - piece.end() > pace_.gap() ||
+        next.end() - piece.offset > pace_.request())
+      break;
+    const Range more = range_between(piece.end(), next.end());
+    if (fill_.first_absent(more) != more) break;
+    piece.length += more.length;
+    rest.pop_front();
+  }
+  return piece;
+}
+
+// Starts the next piece of the queue. False: nothing to start, or no room now.
 bool Fetcher::start_next(Urgency urgency) {
   std::deque<Range>& ranges = queue(urgency);
-  while (!ranges.empty() && bulk_bytes_ < limits_.bulk &&
-         bulk_requests_ < limits_.bulk_requests) {
-    Range& first = ranges.front();
-    const Range absent = fill_.first_absent(first);
-    if (absent.empty()) {
-      ranges.pop_front();
-      continue;
-    }
-    const Range piece{absent.offset, std::min(absent.length, limits_.request)};
-    if (!reserve(piece.length, urgency)) {
-      // Somebody waits for what is required, and room may come; the rest was only a guess.
-      if (urgency != Urgency::require || running_.empty()) ranges.clear();
-      return false;
-    }
-    first = range_between(piece.end(), first.end());
-    start(piece, urgency);
-    return true;
+  if (ranges.empty()) return false;
+  if (!has_room()) {
+    pace_.limited();
+    return false;
   }
-  return false;
+  const Range piece = next_piece(ranges);
+  if (piece.empty()) return false;
+  if (!reserve(piece.length, urgency)) {
+    // Somebody waits for what is required, and room may come; the rest was only a guess.
+    if (urgency == Urgency::require && !running_.empty())
+      ranges.push_front(piece);
+    else
+      ranges.clear();
+    return false;
+  }
+  start(piece, urgency);
+  return true;
 }
 
 void Fetcher::start(Range range, Urgency urgency) {
@@ -118,20 +162,27 @@ void Fetcher::start(Range range, Urgency urgency) {
   fetch.range = range;
   fetch.urgency = urgency;
   fetch.generation = fill_.begin(range);
+  start(std::move(fetch));
+}
+
+void Fetcher::start(Fetch fetch) {
   fetch.deadline = loop::deadline_after(limits_.deadline);
-  if (urgency != Urgency::demand) {
-    bulk_bytes_ += range.length;
+  if (fetch.urgency != Urgency::demand) {
+    bulk_bytes_ += fetch.range.length;
     ++bulk_requests_;
   }
   ++counters_.requests;
+  if (running_.empty()) pace_.received(counters_.fetched_bytes, loop::Clock::now());
   running_.push_back(std::move(fetch));
+  watch_for_late_ones();
   tasks_.spawn(run(std::prev(running_.end())));
 }
 
 loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
   const uint64_t size = resource_.info().size;
   FetchSink sink(fill_, fetch->generation, fetch->range, size, fetch->urgency == Urgency::demand,
-                 counters_.fetched_bytes, progress_);
+                 counters_.fetched_bytes, [this](Range pages) { owner_.on_landed(pages); });
+  fetch->progress = &sink.progress();
   resource::Request request;
   request.urgency = fetch->urgency;
   request.deadline = fetch->deadline;
@@ -140,20 +191,86 @@ loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
   Result<> result = co_await reading;
   sink.drained();  // what came before a failure is here all the same
   if (result) result = sink.result();
+  if (fetch->superseded) result = {};
+  learn(sink.progress(), result && !fetch->superseded);
 
   counters_.failed += !result;
   fetch->landed = sink.landed();
   const std::vector<Range> left = fill_.end(fetch->generation, fetch->range);
   if (result && !left.empty()) result = fail(Code::internal, "the store delivered too little");
+  if (fetch->twin != 0) supersede(fetch->twin);
   share_.release(fetch->range.length - fetch->landed);
   if (fetch->urgency != Urgency::demand) {
     bulk_bytes_ -= fetch->range.length;
     --bulk_requests_;
   }
+  fetch->progress = nullptr;
   const Fetch ended = std::move(*fetch);
   running_.erase(fetch);
-  done_(ended, result);
+  if (running_.empty()) pace_.rested();
+  owner_.on_fetched(ended, result);
   pump();
+}
+
+// ---- learning, and sending late requests twice ----------------------------------------------
+
+void Fetcher::learn(const Progress& progress, bool complete) {
+  pace_.received(counters_.fetched_bytes, loop::Clock::now());
+  if (!complete) return;
+  hedges_left_ = std::min(hedges_left_ + kHedgesPerRequest, kMostHedges);
+  const loop::Clock::time_point first = progress.first;
+  if (first != loop::Clock::time_point::max()) pace_.first_byte(first - progress.begin);
+}
+
+void Fetcher::watch_for_late_ones() {
+  if (late_timer_armed_ || !resource_.info().worth_hedging) return;
+  const std::optional<Pace::Duration> late = pace_.late();
+  if (!late) return;
+  late_timer_armed_ = true;
+  late_timer_.start(*late / 2);
+}
+
+void Fetcher::hedge_late_ones() {
+  late_timer_armed_ = false;
+  if (stopped_ || running_.empty()) return;
+  pace_.received(counters_.fetched_bytes, loop::Clock::now());
+  const std::optional<Pace::Duration> late = pace_.late();
+  const auto before = loop::Clock::now() - late.value_or(Pace::Duration::max() / 2);
+  // What is added meanwhile comes last, and is not late.
+  for (Fetch& fetch : running_)
+    if (fetch.twin == 0 && fetch.progress && fetch.progress->last.load() < before &&
+        hedges_left_ >= 1 && hedge(fetch))
+      hedges_left_ -= 1;
+  watch_for_late_ones();
+}
+
+// A second request for what somebody waits for: whichever answers first lands.
+bool Fetcher::hedge(Fetch& fetch) {
+  const bool all = fetch.urgency <= Urgency::require;
+  Range wanted = all ? fetch.range : owner_.waited_for(fetch.range);
+  wanted.length = std::min(wanted.length, limits_.request);
+  if (wanted.empty() || !share_.reserve(wanted.length)) return false;
+  const Fill::Twin twin = fill_.begin_twin(fetch.generation, wanted);
+  share_.release(wanted.length - twin.range.length);
+  if (twin.range.empty()) return false;
+  ++counters_.hedged;
+  fetch.twin = twin.generation;
+  Fetch second;
+  second.range = twin.range;
+  second.urgency = Urgency::demand;
+  second.generation = twin.generation;
+  second.twin = fetch.generation;
+  start(std::move(second));
+  return true;
+}
+
+// The other one of two has ended: this one may have nothing left to bring.
+void Fetcher::supersede(uint64_t generation) {
+  for (Fetch& fetch : running_) {
+    if (fetch.generation != generation || fill_.owns_any(generation, fetch.range)) continue;
+    fetch.superseded = true;
+    fetch.stop.request_stop();
+  }
 }
 
 void Fetcher::stop() {

@@ -63,6 +63,30 @@ uint64_t Fill::begin(Range range) {
   return generation_;
 }
 
+Fill::Twin Fill::begin_twin(uint64_t generation, Range range) {
+  std::lock_guard lock(mutex_);
+  auto at = owners_.upper_bound(range.offset);
+  if (at != owners_.begin() && std::prev(at)->second.end > range.offset) --at;
+  for (; at != owners_.end() && at->first < range.end(); ++at) {
+    if (at->second.generation != generation || at->second.twin != 0) continue;
+    const Range part = intersect(range_between(at->first, at->second.end), range);
+    disown(generation, part);
+    owners_[part.offset] = {part.end(), generation, ++generation_};
+    filling_bytes_ += part.length;
+    return {generation_, part};
+  }
+  return {};
+}
+
+bool Fill::owns_any(uint64_t generation, Range range) const {
+  std::lock_guard lock(mutex_);
+  auto at = owners_.upper_bound(range.offset);
+  if (at != owners_.begin()) --at;
+  for (; at != owners_.end() && at->first < range.end(); ++at)
+    if (at->second.is(generation) && at->second.end > range.offset) return true;
+  return false;
+}
+
 // Removes from owners_ what `generation` (0: anybody) owns of `range`; answers what that was.
 std::vector<Range> Fill::disown(uint64_t generation, Range range) {
   std::vector<Range> parts;
@@ -72,12 +96,13 @@ std::vector<Range> Fill::disown(uint64_t generation, Range range) {
     const Range owned = range_between(at->first, at->second.end);
     const Range part = intersect(owned, range);
     const Owner owner = at->second;
-    if (part.empty() || (generation != 0 && owner.generation != generation)) {
+    if (part.empty() || (generation != 0 && !owner.is(generation))) {
       ++at;
       continue;
     }
     at = owners_.erase(at);
-    if (owned.offset < part.offset) owners_[owned.offset] = {part.offset, owner.generation};
+    if (owned.offset < part.offset)
+      owners_[owned.offset] = {part.offset, owner.generation, owner.twin};
     if (part.end() < owned.end()) at = owners_.emplace(part.end(), owner).first;
     filling_bytes_ -= part.length;
     parts.push_back(part);
@@ -147,6 +172,15 @@ Fill::Landed Fill::land(uint64_t generation, uint64_t offset, std::span<const st
 
 std::vector<Range> Fill::end(uint64_t generation, Range range) {
   std::lock_guard lock(mutex_);
+  // What it shares is the other's from now on.
+  auto at = owners_.upper_bound(range.offset);
+  if (at != owners_.begin()) --at;
+  for (; at != owners_.end() && at->first < range.end(); ++at) {
+    Owner& owner = at->second;
+    if (owner.twin == 0 || !owner.is(generation)) continue;
+    if (owner.generation == generation) owner.generation = owner.twin;
+    owner.twin = 0;
+  }
   std::vector<Range> left = disown(generation, range);
   for (Range part : left) taken_.remove(part);
   return left;

@@ -44,6 +44,15 @@ class Fill {
 
   // Takes absent pages into a new generation.
   uint64_t begin(Range range);
+  // Lets a second request bring what `generation` still owns at the begin of `range`: whichever
+  // bytes come first land, the others are dropped. An empty range if it owns nothing there, or
+  // shares it already.
+  struct Twin {
+    uint64_t generation = 0;
+    Range range;
+  };
+  Twin begin_twin(uint64_t generation, Range range);
+  bool owns_any(uint64_t generation, Range range) const;
   // Takes filling pages away from their owner: absent again, and what its request still brings for
   // them is dropped.
   void take_away(Range range);
@@ -58,7 +67,7 @@ class Fill {
   };
   // Lands what `generation` still owns of these pages.
   Landed land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages);
-  // What `generation` still owns becomes absent; answers those ranges.
+  // What `generation` still owns becomes absent, or its twin's alone; answers what is absent.
   std::vector<Range> end(uint64_t generation, Range range);
 
   // Lands a held page. False if it isn't held.
@@ -79,6 +88,9 @@ class Fill {
   struct Owner {
     uint64_t end;
     uint64_t generation;
+    uint64_t twin = 0;  // another generation that may land these pages; 0: none
+
+    bool is(uint64_t one) const { return generation == one || twin == one; }
   };
   using HeldPage = std::array<std::byte, kPage>;
 

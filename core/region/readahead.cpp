@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/limits.hpp"
+
 namespace r3map::region {
 
 namespace {
@@ -101,7 +103,8 @@ void Readahead::Thread::saw(uint64_t offset) {
 
 uint64_t Readahead::grown(uint64_t window) const {
   const uint64_t steady = window >= granule_ * 16 ? aim_ : 0;
-  return align_down(std::min(std::max(window * 4, steady), window_limit_), kPage);
+  const uint64_t wanted = std::max(std::min(window * 4, limits::kReadaheadWindow), steady);
+  return align_down(std::min(wanted, window_limit_), kPage);
 }
 
 // A request for the whole object needs nothing below its begin or past its end.

@@ -11,11 +11,10 @@ using resource::Urgency;
 
 namespace {
 
-// A fault on a page that is further behind what its request is just receiving is not left waiting
-// for it.
-constexpr uint64_t kOvertake = 1 << 20;
 // A call for no more than this is sent off at once, as a fault is; more waits for its turn.
 constexpr uint64_t kSmallCall = 1 << 20;
+// A remote store may be asked for so many times more in parallel than it recommends, if it helps.
+constexpr uint64_t kMoreInParallel = 4;
 constexpr std::chrono::milliseconds kPoisonAgain{500};
 constexpr std::chrono::milliseconds kLookForRoom{5};
 // What evict() gives back before it lets others have the loop.
@@ -29,14 +28,17 @@ uint64_t share_of(uint64_t limit, uint64_t divisor, uint64_t most) {
   return std::max(align_down(std::min(limit / divisor, most), kPage), kPage);
 }
 
+uint64_t at_most(uint64_t value, uint64_t most) {
+  return most == 0 ? value : std::min(value, most);
+}
+
+// How much a region has under way is found out (Pace); this is how much it may.
 Fetcher::Limits fetch_limits(const resource::Info& info, uint64_t limit,
                              const RegionOptions& options) {
-  const uint64_t bytes = info.preferred_request * info.parallel_requests;
-  const auto at_most = [](uint64_t value, uint64_t most) {
-    return most == 0 ? value : std::min(value, most);
-  };
-  return {share_of(at_most(limit, options.most_bytes * 8), 8, info.preferred_request),
-          share_of(limit, 4, at_most(bytes, options.most_bytes)),
+  const uint64_t request = at_most(info.preferred_request, options.most_bytes);
+  const uint64_t times = info.worth_hedging ? kMoreInParallel : 1;
+  const uint64_t bulk = info.preferred_request * info.parallel_requests * times;
+  return {share_of(limit, 8, request), share_of(limit, 4, at_most(bulk, options.most_bytes)),
           options.deadline, at_most(limits::kBulkConnections, options.most_requests)};
 }
 
@@ -114,14 +116,12 @@ Region::Region(Environment environment, std::unique_ptr<resource::Resource> reso
       // What is given back was here: nobody waits for it any more.
       evictor_(environment_.budget, options_.budget, fill_, pins_,
                [this](Range range) { faults_.settle(range); }),
-      readahead_(size_, granule_, share_of(limit_, 4, limits::kReadaheadWindow),
+      readahead_(size_, granule_, share_of(limit_, 4, limits::kSteadyWindow),
                  options_.chunk_size == 0),
       faults_(environment_.loop, options_.deadline,
               [this](uint64_t offset) { on_expired(offset); }),
-      fetcher_(*resource_, fill_, evictor_,
-               fetch_limits(resource_->info(), limit_, options_),
-               [this](const Fetch& fetch, const Result<>& result) { on_fetched(fetch, result); },
-               [this](Range pages) { on_landed(pages); }),
+      fetcher_(environment_.loop, *resource_, fill_, evictor_,
+               fetch_limits(resource_->info(), limit_, options_), *this),
       waiters_(kSmallCall),
       self_(std::make_shared<Region*>(this)) {
   if (memory_->on_demand())
@@ -133,12 +133,13 @@ Region::~Region() = default;
 
 void Region::start_pulling() {
   const Range all{0, size_};
+  std::vector<Range> first;
   for (Range range : options_.priority)
-    if (const Range inside = intersect(range, all); !inside.empty()) {
-      // Its touches make no faults, so that they would be missing.
-      record(page_aligned(inside));
-      fetcher_.enqueue(page_aligned(inside), Urgency::pull);
-    }
+    if (const Range inside = intersect(range, all); !inside.empty())
+      first.push_back(page_aligned(inside));
+  // Touches of them make no faults, so that the trace would miss them.
+  for (const Range range : first) record(range);
+  fetcher_.enqueue(first, Urgency::pull);
   if (options_.pull == Pull::all) fetcher_.enqueue(page_aligned(all), Urgency::pull);
 }
 
@@ -176,6 +177,7 @@ loop::Task<void> Region::close() {
 // ---- page faults ----------------------------------------------------------------------------
 
 void Region::on_faults() {
+  readahead_.aim(fetcher_.pace().busy());
   std::array<memory::Fault, 64> faults;
   for (size_t count = faults.size(); count == faults.size();) {
     count = memory_->take_faults(faults);
@@ -264,15 +266,13 @@ void Region::read_ahead(const Readahead::Plan& plan) {
   if (plan.trap && fill_.page(*plan.trap).state == PageState::absent &&
       pins_.pinned({*plan.trap, kPage}).empty())
     fill_.hold(*plan.trap);
-  for (const Range range : plan.ahead) {
-    record(range);
-    fetcher_.enqueue(range, Urgency::readahead);
-  }
+  for (const Range range : plan.ahead) record(range);
+  fetcher_.enqueue(plan.ahead, Urgency::readahead);
 }
 
 // The page is on its way, but its request has much else to bring first.
 void Region::overtake(uint64_t offset, const Fill::Page& page) {
-  if (offset - page.next <= kOvertake) return;
+  if (offset - page.next <= fetcher_.pace().far_behind()) return;
   const Range part = intersect({offset, granule_}, page.owned);
   fill_.take_away(part);
   fetcher_.demand(part);
@@ -362,6 +362,11 @@ void Region::tell_waiters(const Fetch& fetch, const Result<>& result) {
       if (!result) waiter.cause = result.error();
     }
   });
+}
+
+Range Region::waited_for(Range range) const {
+  const std::vector<uint64_t> offsets = faults_.in(range);
+  return offsets.empty() ? Range{} : intersect({offsets.front(), granule_}, range);
 }
 
 // Thread: any.
@@ -624,12 +629,15 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
   co_return Result<>();
 }
 
+// In the order of their places: neighbours go into one request.
 void Region::prefetch(std::span<const Range> ranges) {
-  for (Range range : ranges) {
-    if (range.empty()) continue;
-    record(page_aligned(range));
-    fetcher_.enqueue(page_aligned(range), Urgency::prefetch);
-  }
+  std::vector<Range> sorted;
+  for (Range range : ranges)
+    if (!range.empty()) sorted.push_back(page_aligned(range));
+  std::sort(sorted.begin(), sorted.end(),
+            [](Range a, Range b) { return a.offset < b.offset; });
+  for (const Range range : sorted) record(range);
+  fetcher_.enqueue(sorted, Urgency::prefetch);
 }
 
 loop::Task<Result<>> Region::evict(Range range) {
@@ -691,6 +699,7 @@ RegionStats Region::stats() const {
   stats.faults = fault_count_;
   stats.failed_faults = failed_fault_count_;
   stats.requests = fetcher_.counters().requests;
+  stats.hedged_requests = fetcher_.counters().hedged;
   stats.failed_requests = fetcher_.counters().failed;
   stats.fetched = fetcher_.counters().fetched_bytes;
   stats.evicted = evictor_.evicted_bytes();

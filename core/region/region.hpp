@@ -60,14 +60,14 @@ Result<std::unique_ptr<memory::LocalMemory>> open_best_memory(uint64_t size, uin
 
 // Thread: home loop, but for data(), size() and version(). Ranges are in bytes, at any alignment,
 // inside the size.
-class Region {
+class Region : private Fetcher::Owner {
  public:
   // With memory that is not filled on demand, everything is read before this returns.
   static loop::Task<Result<std::unique_ptr<Region>>> open(
       Environment environment, std::unique_ptr<resource::Resource> resource,
       RegionOptions options);
   // Only after close().
-  ~Region();
+  ~Region() override;
 
   const std::byte* data() const { return memory_->data(); }
   uint64_t size() const { return size_; }
@@ -110,12 +110,13 @@ class Region {
   void overtake(uint64_t offset, const Fill::Page& page);
   void on_expired(uint64_t offset);
   void fail_fault(uint64_t offset, const Error& error);
-  void on_fetched(const Fetch& fetch, const Result<>& result);
+  void on_fetched(const Fetch& fetch, const Result<>& result) override;
   static bool is_final(const Fetch& fetch, const Result<>& result);
   void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
   void tell_waiters(const Fetch& fetch, const Result<>& result);
-  void on_landed(Range pages);
+  void on_landed(Range pages) override;
   void tell_answered(Range pages);
+  Range waited_for(Range range) const override;
   void wake_at(Range pages);
   void wake_waiters();
 

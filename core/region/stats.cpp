@@ -32,6 +32,8 @@ constexpr std::array kMetrics = {
     Metric{"failed_requests", "failed_requests_total", "counter",
            "Reads that failed for good; tries within one are not counted.",
            &RegionStats::failed_requests},
+    Metric{"hedged_requests", "hedged_requests_total", "counter",
+           "Reads sent again because the first was late.", &RegionStats::hedged_requests},
     Metric{"fetched", "fetched_bytes_total", "counter", "Bytes that arrived from the store.",
            &RegionStats::fetched},
     Metric{"evicted", "evicted_bytes_total", "counter", "Bytes given back.",

@@ -44,6 +44,8 @@ struct Info {
   uint64_t preferred_request = 1 << 20;
   // So many preferred requests at a time bring the most.
   unsigned parallel_requests = 2;
+  // A second request may be answered sooner than a late one: by another connection or server.
+  bool worth_hedging = false;
 };
 
 // Takes the bytes of one read as they arrive. Calls never overlap; they may come from any thread,

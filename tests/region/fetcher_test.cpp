@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
 #include <atomic>
 #include <optional>
 
@@ -27,20 +29,21 @@ struct Ended {
   Code code;
 };
 
-class FetcherTest : public test::LoopTest {
+class FetcherTest : public test::LoopTest, public Fetcher::Owner {
  protected:
   void start(Fetcher::Limits limits, uint64_t budget = pages(kPages)) {
     on_loop([&] {
       evictor_.emplace(common_, budget, fill_, pins_, [](Range) {});
-      fetcher_.emplace(
-          resource_, fill_, *evictor_, limits,
-          [this](const Fetch& fetch, const Result<>& result) {
-            if (fetch.landed > 0) evictor_->arrived(fetch.range);
-            ended_.push_back({fetch.range, fetch.urgency, result ? Code::ok : result.error().code});
-          },
-          [this](Range) { ++progress_; });
+      fetcher_.emplace(*loop_, resource_, fill_, *evictor_, limits, owner());
     });
   }
+  Fetcher::Owner& owner() { return *this; }
+  void on_fetched(const Fetch& fetch, const Result<>& result) override {
+    if (fetch.landed > 0) evictor_->arrived(fetch.range);
+    ended_.push_back({fetch.range, fetch.urgency, result ? Code::ok : result.error().code});
+  }
+  void on_landed(Range) override { ++progress_; }
+  Range waited_for(Range range) const override { return intersect(range, waited_for_); }
   void TearDown() override {
     if (!fetcher_) return;
     on_loop([&] { fetcher_->stop(); });
@@ -73,15 +76,21 @@ class FetcherTest : public test::LoopTest {
   }
 
   std::shared_ptr<Control> control_ = std::make_shared<Control>(*loop_);
-  test::FaultInjectingResource resource_{
-      *loop_, std::make_unique<test::ComputedResource>(pages(kPages) - 100), control_};
+  static std::unique_ptr<test::ComputedResource> computed() {
+    auto resource = std::make_unique<test::ComputedResource>(pages(kPages) - 100);
+    resource->settings().parallel_requests = 3;
+    resource->settings().worth_hedging = true;
+    return resource;
+  }
+  test::FaultInjectingResource resource_{*loop_, computed(), control_};
   test::FakeMemory memory_{pages(kPages)};
   Fill fill_{memory_};
   Pins pins_;
   Budget common_{pages(2 * kPages)};
   std::optional<Evictor> evictor_;
   std::optional<Fetcher> fetcher_;
-  std::vector<Ended> ended_;  // the loop's
+  Range waited_for_;  // the loop's, as what follows
+  std::vector<Ended> ended_;
   std::atomic<int> progress_ = 0;
 };
 
@@ -155,16 +164,159 @@ TEST_F(FetcherTest, ALargeRangeGoesInRequestsAndASmallerNumberAtATime) {
 }
 
 TEST_F(FetcherTest, NoMoreRequestsThanConnectionsForBulk) {
-  start({pages(4), pages(kPages), 0s});
+  start({pages(64), pages(kPages), 0s});
   block();
   on_loop([&] {
-    for (uint64_t page = 0; page < 100; page += 2)
-      fetcher_->enqueue({pages(page), pages(1)}, Urgency::pull);
+    for (uint64_t i = 0; i < 60; ++i) fetcher_->enqueue({pages(i * 10), pages(1)}, Urgency::pull);
   });
   EXPECT_EQ(seen().size(), limits::kBulkConnections);
   control_->unblock();
   idle();
-  EXPECT_EQ(seen().size(), 50u);
+  EXPECT_EQ(seen().size(), 60u);
+}
+
+TEST_F(FetcherTest, FewerRequestsOrBytesIfThatWasAskedFor) {
+  start({pages(64), pages(kPages), 0s, 5});
+  block();
+  on_loop([&] { fetcher_->enqueue({0, pages(600)}, Urgency::pull); });
+  EXPECT_EQ(seen().size(), 3u) << "as the store recommends";
+  on_loop([&] {
+    fetcher_->forget_queued(Urgency::pull);
+    for (uint64_t i = 60; i < 70; ++i) fetcher_->demand({pages(i * 10), pages(1)});
+  });
+  EXPECT_EQ(seen().size(), 13u) << "page faults are not bound";
+}
+
+TEST_F(FetcherTest, WhatLiesCloseTogetherIsOneRequest) {
+  start(kRoomy);
+  on_loop([&] { fetcher_->demand({pages(103), pages(1)}); });
+  idle();
+  const std::vector<Range> ranges = {{pages(10), pages(2)}, {pages(14), pages(1)},
+                                     {pages(15), pages(3)},  // these together
+                                     {pages(40), pages(1)},
+                                     {pages(30), pages(1)},    // not in order
+                                     {pages(100), pages(2)},   // something is here between them
+                                     {pages(105), pages(2)},
+                                     {pages(200), pages(10)},  // too much for one
+                                     {pages(211), pages(10)}};
+  on_loop([&] { fetcher_->enqueue(ranges, Urgency::prefetch); });
+  idle();
+  EXPECT_EQ(seen(), (std::vector<Range>{{pages(103), pages(1)},
+                                        {pages(10), pages(8)},
+                                        {pages(40), pages(1)},
+                                        {pages(30), pages(1)},
+                                        {pages(100), pages(2)},
+                                        {pages(105), pages(2)},
+                                        {pages(200), pages(10)},
+                                        {pages(211), pages(10)}}));
+  EXPECT_EQ(fill_.resident_bytes(), pages(35));
+  EXPECT_EQ(evictor_->used(), pages(35));
+}
+
+// ---- late requests ------------------------------------------------------------------------------
+
+// Makes the fetcher know what is usual, from page 512 on.
+class HedgeTest : public FetcherTest {
+ protected:
+  void start_experienced() {
+    start(kRoomy);
+    for (uint64_t i = 0; i < 40; ++i) {
+      on_loop([&] { fetcher_->demand({pages(512 + 4 * i), pages(1)}); });
+      idle();
+    }
+    known_ = seen().size();
+  }
+  bool eventually_hedged(uint64_t count = 1) {
+    const auto until = std::chrono::steady_clock::now() + 30s;
+    uint64_t hedged = 0;
+    while (hedged < count && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(1ms);
+      on_loop([&] { hedged = fetcher_->counters().hedged; });
+    }
+    return hedged >= count;
+  }
+  size_t known_ = 0;
+};
+
+TEST_F(HedgeTest, ALateDemandIsSentAgainAndTheFirstAnswerLands) {
+  start_experienced();
+  control_->add({.where = {0, pages(4)}, .times = 1, .block = true});
+  on_loop([&] { fetcher_->demand({0, pages(4)}); });
+  ASSERT_TRUE(eventually_hedged());
+  idle();  // also the late one, which is stopped
+  EXPECT_EQ(seen().size(), known_ + 2);
+  EXPECT_TRUE(fill_.is_resident({0, pages(4)}));
+  EXPECT_EQ(evictor_->used(), pages(44)) << "paid for once";
+  on_loop([&] {
+    EXPECT_EQ(fetcher_->counters().failed, 0u);
+    for (const Ended& one : ended_) EXPECT_EQ(one.code, Code::ok);
+  });
+}
+
+TEST_F(HedgeTest, TheLateOneMayStillWin) {
+  start_experienced();
+  control_->add({.where = {0, pages(4)}, .block = true});
+  on_loop([&] { fetcher_->demand({0, pages(4)}); });
+  ASSERT_TRUE(eventually_hedged());
+  control_->unblock();
+  idle();
+  EXPECT_TRUE(fill_.is_resident({0, pages(4)}));
+  EXPECT_EQ(evictor_->used(), pages(44));
+}
+
+TEST_F(HedgeTest, OneThatFailsLeavesItToTheOther) {
+  start_experienced();
+  control_->add({.where = {0, pages(4)}, .times = 1, .delay = 200ms, .error = Code::io});
+  control_->add({.where = {0, pages(4)}, .times = 1, .delay = 400ms});
+  on_loop([&] { fetcher_->demand({0, pages(4)}); });
+  ASSERT_TRUE(eventually_hedged());
+  idle();
+  EXPECT_TRUE(fill_.is_resident({0, pages(4)}));
+  EXPECT_EQ(evictor_->used(), pages(44));
+  on_loop([&] { EXPECT_EQ(fetcher_->counters().failed, 1u); });
+}
+
+TEST_F(HedgeTest, BothMayFail) {
+  start_experienced();
+  control_->add({.where = {0, pages(4)}, .delay = 200ms, .error = Code::io});
+  on_loop([&] { fetcher_->demand({0, pages(4)}); });
+  ASSERT_TRUE(eventually_hedged());
+  idle();
+  EXPECT_FALSE(fill_.is_resident({0, pages(1)}));
+  EXPECT_EQ(fill_.first_absent({0, pages(4)}), (Range{0, pages(4)}));
+  EXPECT_EQ(fill_.filling_bytes(), 0u);
+  EXPECT_EQ(evictor_->used(), pages(40));
+}
+
+TEST_F(HedgeTest, OfBulkOnlyWhatSomebodyWaitsForIsSentAgain) {
+  start_experienced();
+  control_->add({.where = {0, pages(40)}, .urgency = Urgency::pull, .block = true});
+  on_loop([&] {
+    waited_for_ = {pages(20), pages(2)};
+    fetcher_->enqueue({pages(16), pages(16)}, Urgency::pull);
+    fetcher_->enqueue({0, pages(4)}, Urgency::pull);
+  });
+  ASSERT_TRUE(eventually_hedged());
+  settle();
+  ASSERT_EQ(seen().size(), known_ + 3);
+  EXPECT_EQ(seen().back(), (Range{pages(20), pages(2)}));
+  while (!fill_.is_resident({pages(20), pages(2)})) std::this_thread::sleep_for(1ms);
+  control_->unblock();
+  idle();
+  EXPECT_TRUE(fill_.is_resident({pages(16), pages(16)}));
+  EXPECT_TRUE(fill_.is_resident({0, pages(4)}));
+  EXPECT_EQ(evictor_->used(), pages(60));
+}
+
+TEST_F(HedgeTest, AStoreThatIsLateWithEverythingDoesNotGetEverythingTwice) {
+  start_experienced();
+  control_->add({.where = {0, pages(500)}, .delay = 300ms});
+  on_loop([&] {
+    for (uint64_t i = 0; i < 50; ++i) fetcher_->demand({pages(i * 4), pages(1)});
+  });
+  ASSERT_TRUE(eventually_hedged());
+  idle();
+  on_loop([&] { EXPECT_LE(fetcher_->counters().hedged, 8u); });
 }
 
 TEST_F(FetcherTest, WhatIsHereOrOnItsWayIsNotFetchedAgain) {
@@ -319,12 +471,7 @@ TEST_F(FetcherTest, AStoreThatDeliversTooLittleIsFoundOut) {
   ShortResource resource(pages(kPages));
   on_loop([&] {
     evictor_.emplace(common_, 0, fill_, pins_, [](Range) {});
-    fetcher_.emplace(
-        resource, fill_, *evictor_, kRoomy,
-        [this](const Fetch& fetch, const Result<>& result) {
-          ended_.push_back({fetch.range, fetch.urgency, result ? Code::ok : result.error().code});
-        },
-        [](Range) {});
+    fetcher_.emplace(*loop_, resource, fill_, *evictor_, kRoomy, owner());
     fetcher_->demand({0, pages(2)});
   });
   idle();

@@ -418,5 +418,53 @@ TEST(FillModel, RandomOperationsAgreeWithAnArray) {
   }
 }
 
+// ---- two requests for the same pages ----------------------------------------------------------
+
+TEST_F(FillTest, OfTwinsTheFirstToComeLands) {
+  const uint64_t first = fill_.begin({0, pages(8)});
+  const Fill::Twin second = fill_.begin_twin(first, {pages(2), pages(4)});
+  EXPECT_EQ(second.range, (Range{pages(2), pages(4)}));
+  EXPECT_EQ(fill_.filling_bytes(), pages(8));
+  EXPECT_TRUE(fill_.begin_twin(first, {pages(2), pages(4)}).range.empty()) << "no triplets";
+  const std::vector<std::byte> bytes(pages(8));
+  const auto land = [&](uint64_t generation, uint64_t page, uint64_t count) {
+    return fill_.land(generation, pages(page), std::span(bytes).first(pages(count))).bytes;
+  };
+  EXPECT_EQ(land(second.generation, 2, 1), pages(1));
+  EXPECT_EQ(land(first, 0, 4), pages(3));
+  EXPECT_EQ(land(second.generation, 3, 3), pages(2));
+  EXPECT_FALSE(fill_.owns_any(second.generation, second.range));
+  EXPECT_TRUE(fill_.owns_any(first, {0, pages(8)}));
+  EXPECT_TRUE(fill_.end(second.generation, second.range).empty());
+  EXPECT_EQ(land(first, 4, 4), pages(2));
+  EXPECT_TRUE(fill_.end(first, {0, pages(8)}).empty());
+  EXPECT_TRUE(fill_.is_resident({0, pages(8)}));
+  EXPECT_EQ(fill_.filling_bytes(), 0u);
+}
+
+TEST_F(FillTest, WhatOneTwinGivesUpIsTheOthers) {
+  for (const bool first_gives_up : {true, false}) {
+    const uint64_t first = fill_.begin({0, pages(4)});
+    const Fill::Twin second = fill_.begin_twin(first, {pages(1), pages(2)});
+    const uint64_t loser = first_gives_up ? first : second.generation;
+    const uint64_t winner = first_gives_up ? second.generation : first;
+    const std::vector<Range> left = fill_.end(loser, {0, pages(4)});
+    EXPECT_EQ(left, first_gives_up ? (std::vector<Range>{{0, pages(1)}, {pages(3), pages(1)}})
+                                   : std::vector<Range>{});
+    EXPECT_EQ(fill_.page(pages(1)).state, PageState::filling);
+    EXPECT_FALSE(fill_.end(winner, {0, pages(4)}).empty());
+    EXPECT_EQ(fill_.first_absent({0, pages(4)}), (Range{0, pages(4)}));
+    EXPECT_EQ(fill_.filling_bytes(), 0u);
+  }
+}
+
+TEST_F(FillTest, ATwinOfNobodyIsNone) {
+  EXPECT_TRUE(fill_.begin_twin(7, {0, pages(4)}).range.empty());
+  const uint64_t other = fill_.begin({0, pages(4)});
+  EXPECT_TRUE(fill_.begin_twin(other + 1, {0, pages(4)}).range.empty());
+  EXPECT_TRUE(fill_.begin_twin(other, {pages(4), pages(4)}).range.empty());
+  EXPECT_EQ(fill_.end(other, {0, pages(4)}).size(), 1u);
+}
+
 }  // namespace
 }  // namespace r3map::region

@@ -548,20 +548,20 @@ TEST_F(RegionTest, ManyThreadsOnOnePageAreOneRequest) {
 
 TEST_F(RegionTest, ADemandFaultOvertakesARequestThatIsFarBehind) {
   control_->add({.urgency = Urgency::prefetch, .bytes_before = 100'000, .block = true});
-  const auto region = open({.size = 16 * kMiB, .preferred_request = 16 * kMiB});
-  region->prefetch({{0, 16 * kMiB}});
+  const auto region = open({.size = 2 * kMiB, .preferred_request = 16 * kMiB});
+  region->prefetch({{0, 2 * kMiB}});
   ASSERT_TRUE(someone_is_blocked());
-  EXPECT_TRUE(region->touched(8 * kMiB + 5));
-  EXPECT_TRUE(region->touched(8 * kMiB + 64 * kPage)) << "and again, next to what overtook";
-  EXPECT_EQ(region->populate({12 * kMiB, 100}), Code::ok);
+  EXPECT_TRUE(region->touched(kMiB + pages(100) + 5));
+  EXPECT_TRUE(region->touched(kMiB + pages(164))) << "and again, next to what overtook";
+  EXPECT_EQ(region->populate({kMiB + pages(50), 100}), Code::ok);
   std::vector<std::byte> bytes(100);
-  EXPECT_EQ(region->read(14 * kMiB, bytes), Code::ok);
+  EXPECT_EQ(region->read(2 * kMiB - 100, bytes), Code::ok);
   EXPECT_EQ(control_->blocked(), 1u);
   // Late answers land on nobody's page.
   control_->unblock();
   EXPECT_EQ(region->wait(), Code::ok);
-  EXPECT_EQ(region->stats().resident, 16 * kMiB);
-  EXPECT_TRUE(region->matches({0, 16 * kMiB}));
+  EXPECT_EQ(region->stats().resident, 2 * kMiB);
+  EXPECT_TRUE(region->matches({0, 2 * kMiB}));
 }
 
 TEST_F(RegionTest, ADemandFaultNeedNotWaitForBulkToEnd) {
