@@ -2,6 +2,7 @@
 
 import array
 import gc
+import json
 import math
 import mmap
 import pathlib
@@ -198,6 +199,27 @@ def test_populate_evict_and_stats(make_file):
         for call in (region.populate, region.evict, region.pin):
             with pytest.raises(r3map.RangeError):
                 call(1, len(data))
+
+
+def test_stats_as_text_and_picture(make_file):
+    url, _ = make_file(8 << 20)
+    with r3map.open(url, pull="none") as region:
+        region.populate(0, 4 << 20)
+        assert region.array("u1")[6 << 20] is not None
+        told = json.loads(region.stats_text())
+        assert told["size"] == 8 << 20 and told["url"] == url
+        assert url in {one["url"] for one in json.loads(r3map.stats_text())}
+        for text in (region.stats_text("prometheus"), r3map.stats_text("prometheus")):
+            assert "# TYPE r3map_" in text and url in text
+        picture = region.residency(8)
+        assert (picture[:4] == 255).all() and not picture[7]
+        assert region.residency(4, 0, 4 << 20).tolist() == [255] * 4
+        stats = region.stats()
+        assert stats.fault_count == 1 and stats.fault_us_max >= stats.fault_us_p50 > 0
+        with pytest.raises(r3map.InvalidError, match="'json'"):
+            region.stats_text("xml")
+        with pytest.raises(r3map.InvalidError):
+            region.residency(0)
 
 
 def test_pin(make_file):

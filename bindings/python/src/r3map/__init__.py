@@ -28,7 +28,7 @@ from ._errors import (
 )
 from ._r3map import version as _version
 from ._objects import Info, cat, copy, info
-from ._region import Pin, Region, Stats, open
+from ._region import Pin, Region, Stats, open, open_async, stats_text
 
 __version__: str = _version()
 
@@ -58,4 +58,6 @@ __all__ = [
     "copy",
     "info",
     "open",
+    "open_async",
+    "stats_text",
 ]

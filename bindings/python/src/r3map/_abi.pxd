@@ -113,6 +113,19 @@ cdef extern from "r3map.h" nogil:
         uint64_t failed_requests
         uint64_t fetched
         uint64_t evicted
+        uint64_t fault_count
+        uint64_t fault_us_total
+        uint64_t fault_us_p50
+        uint64_t fault_us_p99
+        uint64_t fault_us_max
 
     int r3map_region_stats(r3map_region *region, r3map_stats *stats)
+    enum:
+        R3MAP_STATS_JSON
+        R3MAP_STATS_PROMETHEUS
+
+    int r3map_region_stats_text(r3map_region *region, int format, char *buffer, size_t length)
+    int r3map_stats_text(int format, char *buffer, size_t length)
+    int r3map_region_residency(r3map_region *region, uint64_t offset, uint64_t length,
+                               unsigned char *map, size_t cells)
     int r3map_region_error(r3map_region *region, char *buffer, size_t length)

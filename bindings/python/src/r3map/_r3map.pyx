@@ -64,6 +64,8 @@ EINTERNAL = R3MAP_EINTERNAL
 
 PULL = {"none": R3MAP_PULL_NONE, "readahead": R3MAP_PULL_READAHEAD, "all": R3MAP_PULL_ALL}
 
+STATS = {"json": R3MAP_STATS_JSON, "prometheus": R3MAP_STATS_PROMETHEUS}
+
 
 def version():
     return r3map_version().decode()
@@ -151,6 +153,16 @@ cdef Queue take_queue():
 cdef void give_queue(Queue queue):
     if len(idle_queues) < 16:
         idle_queues.append(queue)
+
+
+def stats_text(int format):
+    """Of all regions."""
+    cdef int length = 0
+    text = bytearray()
+    while length >= len(text):  # it may have grown since
+        text = bytearray(length + 256)
+        length = check(r3map_stats_text(format, text, len(text)))
+    return text[:length].decode("utf-8", "replace")
 
 
 cdef class Options:
@@ -628,17 +640,25 @@ cdef class Region:
 
     # The asynchronous forms: started here, completed on `queue`.
 
-    def _populate_async(self, Queue queue, uint64_t tag, uint64_t offset, uint64_t length):
-        check(r3map_region_populate_async(self.use(), offset, length, queue.handle, tag), self._url)
+    def _populate_async(self, Queue queue, uint64_t tag, tuple span):
+        check(r3map_region_populate_async(self.use(), span[0], span[1], queue.handle, tag),
+              self._url)
 
-    def _pin_async(self, Queue queue, uint64_t tag, uint64_t offset, uint64_t length):
-        check(r3map_region_pin_async(self.use(), offset, length, queue.handle, tag), self._url)
+    def _pin_async(self, Queue queue, uint64_t tag, tuple span):
+        check(r3map_region_pin_async(self.use(), span[0], span[1], queue.handle, tag), self._url)
 
     def _wait_async(self, Queue queue, uint64_t tag):
         check(r3map_region_wait_async(self.use(), queue.handle, tag), self._url)
 
-    def _read_async(self, Queue queue, uint64_t tag, uint64_t offset, Py_ssize_t length):
+    def _read_async(self, Queue queue, uint64_t tag, tuple span):
         """Gives the bytes that it will fill; `read_ended` must follow the completion."""
+        cdef uint64_t offset, length
+        offset, length = span
+        if SMALL < length <= self.most:
+            # A read asks for one piece after the other; like this all are under way at once. Nobody
+            # waits for it.
+            check(r3map_region_populate_async(self.use(), offset, length, queue.handle, 0),
+                  self._url)
         result = PyBytes_FromStringAndSize(NULL, length)
         check(r3map_region_read_async(self.use(), PyBytes_AsString(result), length, offset,
                                       queue.handle, tag), self._url)
@@ -654,7 +674,22 @@ cdef class Region:
             code = r3map_region_stats(region, &s)
         check(code, self._url)
         return (s.eager != 0, s.size, s.resident, s.pinned, s.in_flight, s.budget, s.faults,
-                s.failed_faults, s.requests, s.failed_requests, s.fetched, s.evicted)
+                s.failed_faults, s.requests, s.failed_requests, s.fetched, s.evicted, s.fault_count,
+                s.fault_us_total, s.fault_us_p50, s.fault_us_p99, s.fault_us_max)
+
+    def _stats_text(self, int format):
+        cdef r3map_region *region = self.use()
+        cdef int length = 0
+        text = bytearray()
+        while length >= len(text):  # it may have grown since
+            text = bytearray(length + 256)
+            length = check(r3map_region_stats_text(region, format, text, len(text)), self._url)
+        return text[:length].decode("utf-8", "replace")
+
+    def _residency(self, uint64_t offset, uint64_t length, Py_ssize_t cells):
+        result = bytearray(max(cells, 0))
+        check(r3map_region_residency(self.use(), offset, length, result, cells), self._url)
+        return bytes(result)
 
     def _error(self):
         cdef r3map_region *region = self.use()

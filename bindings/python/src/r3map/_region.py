@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import operator
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from . import _arguments, _r3map
 from ._arguments import OptionValue, Path, Ranges
+from ._asyncio import Opening, completions
 from ._errors import Error, InvalidError, RangeError, StaleError
 from ._progress import Progress, reporter
 
 if TYPE_CHECKING:
     import numpy
     import numpy.typing
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
 Pull = Literal["readahead", "all", "none"]
+StatsFormat = Literal["json", "prometheus"]
 
 
 class Stats(NamedTuple):
-    """What `Region.stats` gives. All but `eager` and the counts are in bytes."""
+    """What `Region.stats` gives, in bytes where nothing else is said."""
 
     eager: bool
     """Whether everything was read at open, because userfaultfd is forbidden here."""
@@ -50,6 +54,16 @@ class Stats(NamedTuple):
     """Arrived from the store since the open."""
     evicted: int
     """Given back since the open."""
+    fault_count: int
+    """Page faults whose time was taken: several threads on one page are one (count)."""
+    fault_us_total: int
+    """From these faults to their pages, all together (microseconds)."""
+    fault_us_p50: int
+    """Half of them took no longer; at most a quarter too high (microseconds)."""
+    fault_us_p99: int
+    """99 of 100 took no longer; at most a quarter too high (microseconds)."""
+    fault_us_max: int
+    """The slowest (microseconds)."""
 
 
 class Pin:
@@ -229,6 +243,32 @@ class Region(_r3map.Region):
         self._pin(*span)
         return Pin(self, *span)
 
+    async def populate_async(self, offset: int = 0, length: int | None = None) -> None:
+        """As `populate`, for asyncio. Cancelling ends the wait, not the fetches."""
+        span = self._range(offset, length)
+        await completions().run(partial(self._populate_async, span=span), self.url)
+
+    async def pin_async(self, offset: int = 0, length: int | None = None) -> Pin:
+        """As `pin`, for asyncio: ``with await region.pin_async(…):``."""
+        span = self._range(offset, length)
+        await completions().run(
+            partial(self._pin_async, span=span), self.url, lambda _: self._unpin(*span)
+        )
+        return Pin(self, *span)
+
+    async def read_async(self, offset: int = 0, length: int | None = None) -> bytes:
+        """As `read`, for asyncio."""
+        span = self._range(offset, length)
+        if (result := self._read_resident(*span)) is not None:
+            return result
+        _, filled = await completions().run(partial(self._read_async, span=span), self.url)
+        assert filled is not None
+        return filled
+
+    async def wait_async(self) -> None:
+        """As `wait`, for asyncio."""
+        await completions().run(self._wait_async, self.url)
+
     def evict(self, offset: int = 0, length: int | None = None) -> None:
         """Gives the memory of a range back, but for pinned pages. A touch fetches it again."""
         self._evict(*self._range(offset, length))
@@ -259,6 +299,18 @@ class Region(_r3map.Region):
         """What is resident and what was fetched."""
         return Stats(*self._stats())
 
+    def stats_text(self, format: StatsFormat = "json") -> str:
+        """The same as JSON, or as Prometheus scrapes it ("prometheus")."""
+        return self._stats_text(_stats_format(format))
+
+    def residency(
+        self, cells: int, offset: int = 0, length: int | None = None
+    ) -> numpy.typing.NDArray[numpy.uint8]:
+        """How much of each of `cells` equal parts of a range is resident: 0 nothing, 255 all."""
+        import numpy
+
+        return numpy.frombuffer(self._residency(*self._range(offset, length), cells), numpy.uint8)
+
     def close(self) -> None:
         """Ends the region. A second time, it does nothing.
 
@@ -278,6 +330,19 @@ class Region(_r3map.Region):
         trace: TracebackType | None,
     ) -> None:
         self._let_go()
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Ends what is under way, and waits for that.
+        await asyncio.get_running_loop().run_in_executor(None, self._let_go)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.url, self._specification, self.size, self.version)
@@ -345,11 +410,10 @@ def open(
     Raises NotFoundError, AccessError, NetworkError, DeadlineError, ProtocolError, StoreError,
     UnsupportedError, MemoryLimitError, and InvalidError for arguments that can't be right.
     """
-    if mode != "r":
-        raise InvalidError(f"mode {mode!r}: only 'r' exists yet")
     if progress is not None and pull != "all":
         raise InvalidError("progress is for pull='all'; `populate` and `read` have their own")
-    specification, options = specify(
+    region, options = _prepare(
+        mode,
         storage_options=storage_options,
         pull=pull,
         priority=priority,
@@ -360,63 +424,105 @@ def open(
         fetch_limits=fetch_limits,
         deadline=deadline,
     )
-    region = Region.__new__(Region)
-    region._specification = specification
     if region._open(*_arguments.names(url), options):
-        warn_of_eager(stacklevel=3)
+        _warn_of_eager()
     if progress is not None:
         _pull_all(region, progress)
     return region
 
 
-def specify(
-    *,
-    storage_options: Mapping[str, OptionValue] | None = None,
-    pull: Pull = "readahead",
-    priority: Ranges | None = None,
-    pull_order: Path | None = None,
-    trace: Path | None = None,
-    chunk_size: int | str | None = None,
-    budget: int | str | None = None,
-    fetch_limits: tuple[int, int | str] | None = None,
-    deadline: float | None = None,
-) -> tuple[dict[str, Any], _r3map.Options]:
-    """What a pickle holds, and the options for the C ABI."""
+class OpenOptions(TypedDict, total=False):
+    """What `open` and `open_async` take by name."""
+
+    storage_options: Mapping[str, OptionValue] | None
+    pull: Pull
+    priority: Ranges | None
+    pull_order: Path | None
+    trace: Path | None
+    chunk_size: int | str | None
+    budget: int | str | None
+    fetch_limits: tuple[int, int | str] | None
+    deadline: float | None
+
+
+def open_async(url: Path, mode: str = "r", **options: Unpack[OpenOptions]) -> Opening:
+    """As `open`, for asyncio; the arguments are the same, but for `progress`.
+
+    ``region = await r3map.open_async(url)``, or ``async with r3map.open_async(url) as region:``.
+    """
+    name, text = _arguments.names(url)
+
+    async def opened() -> Region:
+        region, prepared = _prepare(mode, **options)
+
+        def undo(value: int) -> None:
+            region._adopt(value, text)
+            region._let_go()
+
+        value, _ = await completions().run(
+            lambda queue, tag: _r3map.open_async(name, text, prepared, queue, tag), text, undo
+        )
+        if region._adopt(value, text):
+            _warn_of_eager()
+        return region
+
+    return Opening(opened)
+
+
+def _prepare(mode: str, **given: Unpack[OpenOptions]) -> tuple[Region, _r3map.Options]:
+    """A region that is not open yet, and the options to open it with."""
+    if mode != "r":
+        raise InvalidError(f"mode {mode!r}: only 'r' exists yet")
+    pull = given.get("pull", "readahead")
     if pull not in _r3map.PULL:
         raise InvalidError(f"pull {pull!r} is none of {', '.join(map(repr, _r3map.PULL))}")
+    priority = given.get("priority")
     ranges = None if priority is None else _arguments.pairs(priority)
     options = _r3map.Options(
-        _arguments.texts(storage_options),
-        deadline=_arguments.milliseconds(deadline),
-        chunk_size=_arguments.size("chunk_size", chunk_size),
-        budget=_arguments.size("budget", budget),
+        _arguments.texts(given.get("storage_options")),
+        deadline=_arguments.milliseconds(given.get("deadline")),
+        chunk_size=_arguments.size("chunk_size", given.get("chunk_size")),
+        budget=_arguments.size("budget", given.get("budget")),
         pull=_r3map.PULL[pull],
         priority=ranges,
-        fetch_limits=_arguments.fetch_limits(fetch_limits),
-        trace=_arguments.path("trace", trace),
-        pull_order=_arguments.path("pull_order", pull_order),
+        fetch_limits=_arguments.fetch_limits(given.get("fetch_limits")),
+        trace=_arguments.path("trace", given.get("trace")),
+        pull_order=_arguments.path("pull_order", given.get("pull_order")),
     )
-    # Not the trace, which only one can write.
-    specification = {
-        "storage_options": None if storage_options is None else dict(storage_options),
-        "pull": pull,
-        "priority": None if ranges is None else list(zip(*[map(int, ranges)] * 2)),
-        "pull_order": None if pull_order is None else os.path.abspath(pull_order),
-        "chunk_size": chunk_size,
-        "budget": budget,
-        "fetch_limits": fetch_limits,
-        "deadline": deadline,
+    region = Region.__new__(Region)
+    specification = given.copy()
+    specification.pop("trace", None)  # only one can write it
+    if (storage_options := given.get("storage_options")) is not None:
+        specification["storage_options"] = dict(storage_options)
+    if ranges is not None:
+        numbers = map(int, ranges)
+        specification["priority"] = list(zip(numbers, numbers))
+    if pull_order := given.get("pull_order"):
+        specification["pull_order"] = os.path.abspath(pull_order)
+    region._specification = {
+        name: value for name, value in specification.items() if value is not None
     }
-    return {name: value for name, value in specification.items() if value is not None}, options
+    return region, options
 
 
-def warn_of_eager(stacklevel: int) -> None:
+def _warn_of_eager() -> None:
     warnings.warn(
         "userfaultfd is forbidden here: the whole object was read into memory "
         "(docs/containers.md tells how to allow it)",
         RuntimeWarning,
-        stacklevel=stacklevel,
+        stacklevel=3,  # who called open
     )
+
+
+def stats_text(format: StatsFormat = "json") -> str:
+    """The statistics of all open regions: a JSON array, or what Prometheus scrapes."""
+    return _r3map.stats_text(_stats_format(format))
+
+
+def _stats_format(format: str) -> int:
+    if format not in _r3map.STATS:
+        raise InvalidError(f"format {format!r} is none of {', '.join(map(repr, _r3map.STATS))}")
+    return _r3map.STATS[format]
 
 
 def _pull_all(region: Region, progress: Progress) -> None:

@@ -1,0 +1,357 @@
+"""fsspec's protocol `r3map`: files whose bytes are regions, chained over another file system.
+
+    fsspec.open("r3map::s3://bucket/key", s3={…as for s3fs…}, r3map={"budget": "1G"})
+    fsspec.open("r3map://s3://bucket/key", storage_options={…})     # without s3fs
+
+Names, listings and sizes come from the other file system if it is installed, and those of single
+objects from r3map otherwise. Bytes come from r3map.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import fsspec
+from fsspec.implementations.chained import ChainedFileSystem
+
+from . import _objects, _region
+from ._errors import Error, InvalidError, ReadOnlyError
+from ._region import Region
+
+# How r3map calls the protocols that it can read. (fsspec's "memory" is something else.)
+_SCHEMES = {"s3": "s3", "s3a": "s3", "http": "http", "https": "https", "file": "file",
+            "local": "file"}
+_OPEN_OPTIONS = frozenset(_region.OpenOptions.__annotations__)
+# What file systems take that has nothing to do with the bytes.
+_IGNORED = frozenset({
+    "asynchronous", "loop", "skip_instance_cache", "use_listings_cache", "listings_expiry_time",
+    "max_paths", "batch_size", "default_block_size", "default_cache_type", "default_fill_cache",
+    "block_size", "cache_type", "cache_options", "cache_regions", "fill_cache", "auto_mkdir",
+    "max_concurrency", "size", "autocommit"})
+
+# What a read of a file brings in at least, around it; and at most ahead of a sequential reader.
+_BLOCK, _AHEAD = 1 << 20, 32 << 20
+_OPENS = 16  # at a time, where many objects are read at once
+
+
+class FileSystem(ChainedFileSystem):  # type: ignore[misc]
+    """Read-only. Arguments beside `target_…` are those of `r3map.open`, for every file.
+
+    target_protocol, target_options: of the file system below; its options are translated to those
+        of r3map's backend, and `storage_options` are added to them.
+    """
+
+    protocol = "r3map"
+    root_marker = ""
+    _strip_tokenize_options = ("fo",)
+
+    def __init__(
+        self,
+        target_protocol: str | None = None,
+        target_options: dict[str, Any] | None = None,
+        fo: str | None = None,
+        **options: Any,
+    ) -> None:
+        if unknown := set(options) - _OPEN_OPTIONS - _IGNORED:
+            raise InvalidError(
+                f"r3map has no option {', '.join(sorted(unknown))}: those of r3map.open, and what "
+                f"belongs to {target_protocol or 'the store'} in storage_options"
+            )
+        super().__init__(**{name: options[name] for name in set(options) & _IGNORED})
+        self.target_protocol = target_protocol
+        self.target_options = target_options or {}
+        self.open_options = {name: options[name] for name in set(options) & _OPEN_OPTIONS}
+        if target_protocol is not None:
+            _scheme(target_protocol)
+
+    # ---- names and listings
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(one) for one in path]
+        path = fsspec.utils.stringify_path(path)
+        for start in ("r3map::", "r3map://"):
+            path = path.removeprefix(start)
+        return path
+
+    def _below(self, path: str) -> tuple[Any, str]:
+        """The file system that knows `path`, or None, and what it calls it."""
+        scheme, found, _ = path.partition("://")
+        protocol = self.target_protocol or (scheme if found else "file")
+        options = self.target_options
+        if self.target_protocol is None:
+            options = dict(self._storage_options())
+            if "region" in options:  # the one name that s3fs has not
+                options["client_kwargs"] = {"region_name": options.pop("region"),
+                                            **options.get("client_kwargs", {})}
+        try:
+            below = fsspec.filesystem(protocol, **options)
+        except ImportError:  # s3fs, aiohttp
+            return None, path
+        return below, below._strip_protocol(path)
+
+    def _named(self, below: Any, name: str) -> str:
+        # As they were asked for: with their protocol, unless it is known.
+        return name if self.target_protocol else below.unstrip_protocol(name)
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        below, name = self._below(path)
+        if below is None:
+            info = _objects.info(self.url(path), **self._store_options())
+            return {"name": path, "size": info.size, "type": "file", "version": info.version}
+        result = dict(below.info(name, **kwargs))
+        return result | {"name": self._named(below, result["name"])}
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        below, name = self._below(path)
+        if below is None:
+            found = [self.info(path)]
+        else:
+            found = [entry | {"name": self._named(below, entry["name"])}
+                     for entry in below.ls(name, detail=True, **kwargs)]
+        return found if detail else [entry["name"] for entry in found]
+
+    def modified(self, path: str) -> Any:
+        below, name = self._below(self._strip_protocol(path))
+        if below is None:
+            raise NotImplementedError
+        return below.modified(name)
+
+    # ---- bytes
+
+    def url(self, path: str) -> str:
+        """What r3map opens for a path."""
+        path = self._strip_protocol(path)
+        scheme, found, rest = path.partition("://")
+        if found:
+            return f"{_scheme(scheme)}://{rest}"
+        protocol = _scheme(self.target_protocol or "file")
+        return path if protocol == "file" else f"{protocol}://{path}"
+
+    def _storage_options(self) -> dict[str, Any]:
+        given = {name: value for name, value in self.target_options.items()
+                 if name not in _IGNORED}
+        return given | (self.open_options.get("storage_options") or {})
+
+    def _store_options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"storage_options": self._storage_options()}
+        if "deadline" in self.open_options:
+            options["deadline"] = self.open_options["deadline"]
+        return options
+
+    def region(self, path: str, **options: Any) -> Region:
+        """The object in memory. Options as for `r3map.open`, over those of the file system."""
+        given = self.open_options | options
+        given["storage_options"] = self._storage_options() | (options.get("storage_options") or {})
+        return _region.open(self.url(path), **given)
+
+    def _open(
+        self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any
+    ) -> RegionFile:
+        if mode != "rb":
+            raise ReadOnlyError(f"open {path}: mode {mode!r}: r3map only reads", url=path)
+        if unknown := set(kwargs) - _OPEN_OPTIONS - _IGNORED:
+            raise InvalidError(f"open {path}: r3map has no option {', '.join(sorted(unknown))}")
+        options = {name: kwargs[name] for name in set(kwargs) & _OPEN_OPTIONS}
+        block = block_size if isinstance(block_size, int) else _BLOCK
+        return RegionFile(self, path, self.region(path, **options), block)
+
+    def cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        return _objects.cat(self.url(path), start, end, **self._store_options())
+
+    def cat_ranges(
+        self,
+        paths: list[str],
+        starts: Any,
+        ends: Any,
+        max_gap: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        """All ranges of an object are under way at once, and those of many objects, too."""
+        count = len(paths)
+        starts = list(starts) if isinstance(starts, Iterable) else [starts] * count
+        ends = list(ends) if isinstance(ends, Iterable) else [ends] * count
+        if not len(starts) == len(ends) == count:
+            raise ValueError(f"{count} paths, {len(starts)} starts, {len(ends)} ends")
+        of_object: dict[str, list[int]] = defaultdict(list)
+        for number, path in enumerate(paths):
+            of_object[path].append(number)
+        results: list[Any] = [None] * count
+
+        def read(path: str) -> None:
+            numbers = of_object[path]
+            try:
+                pieces = self._pieces(path, [(starts[n], ends[n]) for n in numbers])
+            except Error as error:
+                if on_error != "return":
+                    raise
+                pieces = [error] * len(numbers)
+            for number, piece in zip(numbers, pieces):
+                results[number] = piece
+
+        _all_at_once(read, list(of_object))
+        return results
+
+    def _pieces(self, path: str, spans: list[tuple[int | None, int | None]]) -> list[Any]:
+        if len(spans) == 1:
+            return [self.cat_file(path, *spans[0])]
+        with self.region(path, pull="none") as region:
+            slices = [slice(*slice(*span).indices(region.size)) for span in spans]
+            region.prefetch((s.start, max(0, s.stop - s.start)) for s in slices)
+            return [region[s] for s in slices]
+
+    def cat(
+        self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any
+    ) -> Any:
+        paths = self.expand_path(path, recursive=recursive)
+        if isinstance(path, str) and paths == [self._strip_protocol(path)]:
+            return self.cat_file(paths[0], **kwargs)
+        pieces = self.cat_ranges(paths, None, None,
+                                 on_error="raise" if on_error == "raise" else "return")
+        found = zip(paths, pieces)
+        return {name: piece for name, piece in found
+                if on_error != "omit" or not isinstance(piece, Error)}
+
+    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:
+        if hasattr(lpath, "write"):
+            lpath.write(self.cat_file(rpath))
+        else:
+            _objects.copy(self.url(rpath), lpath, **self._store_options())
+
+
+def _scheme(protocol: str) -> str:
+    if protocol not in _SCHEMES:
+        raise InvalidError(
+            f"r3map can't read {protocol}://, only {', '.join(f'{name}://' for name in _SCHEMES)}"
+        )
+    return _SCHEMES[protocol]
+
+
+def _all_at_once(read: Any, paths: list[str]) -> None:
+    if len(paths) == 1:
+        return read(paths[0])
+    with ThreadPoolExecutor(min(_OPENS, max(1, len(paths)))) as pool:
+        for _ in pool.map(read, paths):
+            pass
+
+
+class RegionFile(io.RawIOBase):
+    """A region as a binary file. `region` is the region itself, for arrays."""
+
+    def __init__(self, fs: FileSystem, path: str, region: Region, block: int = _BLOCK) -> None:
+        self.fs, self.path, self.name, self.mode = fs, path, path, "rb"
+        self.region, self.size = region, region.size
+        self._at = 0
+        most = max(4096, region.stats().budget // 8)
+        self._block, self._most_ahead = min(max(block, 4096), most), min(_AHEAD, most)
+        self._read_to = self._fetched_to = self._ahead = 0  # of a reader who goes on where he was
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._check()
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}.get(whence)
+        if start is None or start + offset < 0:
+            raise InvalidError(f"seek to {offset}, {whence}: not in the file", url=self.path)
+        self._at = start + offset
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._check()
+        length = self._length(size)
+        self._fetch(length)
+        data = self.region.read(self._at, length) if length else b""
+        self._at += length
+        return data
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readinto(self, buffer: Any) -> int:
+        self._check()
+        with memoryview(buffer).cast("B") as view:
+            length = self._length(len(view))
+            self._fetch(length)
+            if length:
+                self.region.readinto(view[:length], self._at)
+        self._at += length
+        return length
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        start, rest, parts = self._at, self._length(size), []
+        while rest > 0:
+            part = self.read(min(rest, 16 << 10))
+            found = part.find(b"\n") + 1
+            parts.append(part[:found] if found else part)
+            rest -= len(part)
+            if found:
+                break
+        self._at = start + sum(map(len, parts))
+        return b"".join(parts)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.region._let_go()
+        super().close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._check()
+        return _reopened, (self.fs, self.path, self.region, self._block, self._at)
+
+    def _check(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+
+    def _length(self, size: int | None) -> int:
+        rest = max(0, self.size - self._at)
+        return rest if size is None or size < 0 else min(size, rest)
+
+    def _fetch(self, length: int) -> None:
+        """Sends for more than is read now, and ahead of a reader who goes on where he was."""
+        if length == 0:
+            return
+        start, end = self._at, self._at + length
+        goes_on = start == self._read_to
+        self._read_to = end
+        if not goes_on:
+            self._ahead = self._fetched_to = 0
+        if start >= self._fetched_to or end > self._fetched_to:
+            first = start - start % self._block if not goes_on else start
+            last = min(self.size, max(end, first + self._block))
+            ranges = [(first, min(last - first, self._most_ahead))]
+            self._fetched_to = last
+        else:
+            ranges = []
+        if goes_on and self._fetched_to - end < self._ahead // 2 + 1:
+            self._ahead = min(self._most_ahead, max(2 * self._ahead, 2 * self._block))
+            last = min(self.size, end + self._ahead)
+            if last > self._fetched_to:
+                ranges.append((self._fetched_to, last - self._fetched_to))
+                self._fetched_to = last
+        if ranges:
+            self.region.prefetch(ranges)
+
+
+def _reopened(
+    fs: FileSystem, path: str, region: Region, block: int, position: int
+) -> RegionFile:
+    file = RegionFile(fs, path, region, block)
+    file.seek(position)
+    return file
