@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -237,10 +237,12 @@ def _scheme(protocol: str) -> str:
     return _SCHEMES[protocol]
 
 
-def _all_at_once(read: Any, paths: list[str]) -> None:
-    if len(paths) == 1:
-        return read(paths[0])
-    with ThreadPoolExecutor(min(_OPENS, max(1, len(paths)))) as pool:
+def _all_at_once(read: Callable[[str], None], paths: list[str]) -> None:
+    if len(paths) <= 1:  # needs no threads
+        for path in paths:
+            read(path)
+        return
+    with ThreadPoolExecutor(min(_OPENS, len(paths))) as pool:
         for _ in pool.map(read, paths):
             pass
 
