@@ -42,6 +42,13 @@ T get(std::future<T>& future) {
   return future.get();
 }
 
+// What the object holds there.
+inline std::vector<std::byte> expected_bytes(Range range) {
+  std::vector<std::byte> bytes(range.length);
+  ComputedResource::fill(range.offset, bytes);
+  return bytes;
+}
+
 inline Code code_of(const Result<>& result) { return result ? Code::ok : result.error().code; }
 
 // The bytes of a region, and its calls from the test's threads.
@@ -178,6 +185,13 @@ class RegionFixture : public LoopTest {
     auto opened = try_open(misbehaving(source), std::move(options), MemoryKind::uffd);
     if (!opened) ADD_FAILURE() << opened.error().message;
     return opened ? std::move(*opened) : nullptr;
+  }
+
+  bool someone_is_blocked(size_t count = 1) {
+    return eventually([&] { return control_->blocked() >= count; });
+  }
+  bool faults_waiting(TestRegion& region, uint64_t count = 1) {
+    return eventually([&] { return region.stats().faults >= count; });
   }
 
   region::Budget budget_{256 << 20};
