@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/log.hpp"
+
 
 namespace r3map::region {
 
@@ -254,6 +256,8 @@ bool Fetcher::hedge(Fetch& fetch) {
   share_.release(wanted.length - twin.range.length);
   if (twin.range.empty()) return false;
   ++counters_.hedged;
+  log(LogLevel::debug, "hedged a late request",
+      {{"offset", twin.range.offset}, {"length", twin.range.length}});
   fetch.twin = twin.generation;
   Fetch second;
   second.range = twin.range;

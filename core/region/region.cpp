@@ -162,7 +162,8 @@ loop::Task<void> Region::close() {
   evictor_.retire();
   if (trace_) {
     auto closing = trace_->close();
-    (void)co_await closing;
+    const Result<> written = co_await closing;
+    if (!written) log(LogLevel::warn, "no trace", {{"cause", written.error().message}});
   }
   // Here who still waits in a fault gets SIGBUS. Giving gigabytes back takes a while, which other
   // regions' faults must not wait for.
