@@ -1,6 +1,7 @@
 // What an S3 error answer means: its XML, or its status where there is none. Pure.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -12,14 +13,24 @@ namespace r3map::backend::s3 {
 // The fields of an error's XML, and what the head says in their place; empty where neither does.
 struct ErrorText {
   std::string code, message, request_id;
-  std::string region, endpoint;  // where the bucket is
+  std::string region;         // where the bucket is
+  std::string storage_class;  // of an archived object
 };
 ErrorText parse_error(const http::Head& head, std::string_view body);
 
 // Where to ask instead, for an answer that sends us to another region; empty for any other.
 std::string region_of(const http::Head& head, const ErrorText& error);
 
-// "no such key (NoSuchKey, 404)". The text of an unknown error is the server's own.
-Error explain_error(const http::Head& head, std::string_view body);
+// Who has asked, and when.
+struct Asker {
+  std::string key;     // its id; empty: anonymous
+  std::string source;  // where the key comes from: "the environment"
+  std::chrono::sys_seconds now;
+};
+
+// What happened, S3's code, the status, the request's id, and what to do about it:
+// "the object is archived (InvalidObjectState, 403, request id 4442): restore it first (GLACIER)".
+// The text of an unknown error is the server's own.
+Error explain_error(const http::Head& head, std::string_view body, const Asker& asker);
 
 }  // namespace r3map::backend::s3

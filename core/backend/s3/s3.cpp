@@ -48,7 +48,8 @@ class S3Dialect final : public Dialect {
   }
 
   Error explain(const http::Head& head, std::string_view body) const override {
-    return explain_error(head, body);
+    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    return explain_error(head, body, {credentials_ ? credentials_->key : "", "", now});
   }
 
  private:

@@ -50,12 +50,13 @@ TEST_F(S3Test, Reads) {
 TEST_F(S3Test, SaysWhatTheStoreSays) {
   const std::pair<const char*, const char*> cases[] = {
       {"s3://no-such-key/x", "no such key (NoSuchKey, 404)"},
-      {"s3://forbidden-xml/x", "access denied (AccessDenied, 403, request id R3MAP)"},
+      {"s3://forbidden-xml/x", "access denied (AccessDenied, 403, request id R3MAP): asked with key k"},
       {"s3://s3-error/x",
-       "the token has expired (ExpiredToken, 400, request id R3MAP): get new credentials"},
+       "the token has expired (ExpiredToken, 400, request id R3MAP): get new credentials; "
+       "asked with key k"},
       {"s3://s3-error/status=503/code=SlowDown/x",
        "the store asks for patience (SlowDown, 503, request id R3MAP)"},
-      {"s3://403/x", "access denied (403)"},
+      {"s3://403/x", "access denied (403): asked with key k"},
   };
   for (const auto& [url, message] : cases) {
     const Opened object = open(url);
