@@ -115,6 +115,7 @@ class HttpObject : public resource::Resource {
   resource::Info info_;
   std::optional<http::Etag> etag_;
   std::string last_modified_;
+  std::string encoding_;           // as the object is stored; empty: none
   std::vector<std::byte> prefix_;  // the object's first bytes, until its last one was served
   bool keep_prefix_ = false;       // it is the whole object, and the server has no ranges
 };

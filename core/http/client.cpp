@@ -198,13 +198,6 @@ bool Transfer::deliver_head() {
   if (!parser.complete() || head_given) return true;
   head_given = true;
   const Head& head = parser.head();
-  const std::string_view encoding = head.field("content-encoding");
-  if (head.status < 300 && !encoding.empty() && encoding != "identity") {
-    refusal = Error{Code::unsupported, host + ": the server encodes the content (" +
-                                           std::string(encoding.substr(0, 40)) +
-                                           ") although identity was asked for"};
-    return false;
-  }
   if (Result<> taken = receiver.head(head); !taken) {
     refusal = std::move(taken.error());
     return false;

@@ -94,6 +94,7 @@ TEST_F(ObjectTest, RightInSpiteOfEverything) {
            "500/after=1/times=5", "503/every=2", "reset-on-accept/every=2", "garbage/every=2",
            "stall-in-body/ms=300/n=1000", "redirect", "redirect/code=301", "redirect/code=303",
            "redirect/code=307", "redirect/code=308", "redirect/after=1", "redirect/every=2",
+           "content-encoding", "content-encoding/value=br", "content-encoding/value=Identity",
        }) {
     SCOPED_TRACE(path);
     const auto begin = Clock::now();
@@ -140,7 +141,10 @@ TEST_F(ObjectTest, RefusedAtOpen) {
            {"content-length-lies-short/all=1", Code::protocol, "contradicts"},
            {"long-content-length", Code::protocol, "contradicts"},
            {"long-chunked", Code::protocol, "longer than announced"},
-           {"content-encoding", Code::unsupported, "gzip"},
+           {"encodes-on-the-way", Code::protocol, "contradicts Content-Range"},
+           {"encodes-on-the-way/how=chunked", Code::unsupported, "(gzip) although identity"},
+           {"encodes-on-the-way/how=weak", Code::unsupported, "(gzip) although identity"},
+           {"encodes-on-the-way/how=200", Code::unsupported, "(gzip) although identity"},
            {"giant-headers", Code::protocol, "header"},
            {"header-count", Code::protocol, "header"},
            {"garbage", Code::protocol, ""},
@@ -174,7 +178,9 @@ TEST_F(ObjectTest, NoticesWhatChangesAfterOpen) {
            {"long-chunked/after=1", Code::protocol, "longer"},
            {"no-ranges/after=1", Code::unsupported, "ignores ranges"},
            {"partial-as-200/after=1", Code::unsupported, "ignores ranges"},
-           {"content-encoding/after=1", Code::unsupported, "gzip"},
+           {"content-encoding/after=1", Code::unsupported, "once as '' and once as 'gzip'"},
+           {"content-encoding/times=1", Code::unsupported, "once as 'gzip' and once as ''"},
+           {"encodes-on-the-way/after=1/how=weak", Code::unsupported, "(gzip) although identity"},
            {"redirect-loop/after=1", Code::unsupported, "in a circle"},
            {"403/after=1", Code::denied, ""},
            {"garbage/after=1", Code::protocol, ""},

@@ -1,7 +1,9 @@
 """Bodies that are shorter or longer than announced, chunks, encodings, second answers."""
 
 import asyncio
+import gzip
 
+from .answers import PIECE, good
 from .registry import scenario, variant
 from .wire import Gone, content
 
@@ -217,6 +219,25 @@ variant("content-encoding-identity", content_encoding, "Content-Encoding: identi
         value="identity")
 variant("content-encoding-unknown", content_encoding, "Content-Encoding: aws-chunked.",
         count="get", value="aws-chunked")
+
+
+@scenario("encodes-on-the-way", count="get")
+async def encodes_on_the_way(c, request, reply):
+    """Content-Encoding: gzip, and it is: of the range's bytes, which is nobody's object. how=
+    length: theirs is told; chunked: it is not; weak: the range's, with a weak ETag; 200: the whole."""
+    how = request.text("how", "length")
+    if how == "200":
+        reply = good(request, ranges=False)
+    data = b"".join(content(o, min(PIECE, reply.start + reply.length - o))
+                    for o in range(reply.start, reply.start + reply.length, PIECE))
+    packed = gzip.compress(data, 1)
+    if how == "weak":
+        reply.headers["ETag"] = "W/" + reply.headers["ETag"]
+        packed = packed[:reply.length].ljust(reply.length, b"\0")
+    reply.headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding",
+                      "Content-Length": str(len(packed))}
+    reply.body, reply.length = packed, len(packed)
+    await (chunked(c, request, reply) if how == "chunked" else reply.send(c))
 
 
 @scenario("transfer-encoding-gzip", count="get")
