@@ -1,5 +1,6 @@
 // Options, errors and the version.
 
+#include <algorithm>
 #include <cstring>
 
 #include "guard.hpp"
@@ -176,6 +177,22 @@ int r3map_options_set_pull_order(r3map_options* options, const char* path) {
     for (const region::TraceEntry& entry : trace.entries)
       object.region.priority.push_back(entry.range);
     return {};
+  });
+}
+
+int r3map_trace_read(const char* path, uint64_t* size, r3map_trace_entry* entries, size_t count) {
+  return guarded([&]() -> Result<int> {
+    if (!path || !size || (count > 0 && !entries)) return fail(Code::invalid, "trace: NULL");
+    const Result<std::string> parsed = parse_path(path);
+    if (!parsed) return fail(parsed.error());
+    const Result<region::Trace> trace = region::read_trace(*parsed);
+    if (!trace) return fail(trace.error());
+    *size = trace->size;
+    for (size_t i = 0; i < std::min(count, trace->entries.size()); ++i) {
+      const region::TraceEntry& entry = trace->entries[i];
+      entries[i] = {entry.range.offset, entry.range.length, entry.milliseconds};
+    }
+    return static_cast<int>(trace->entries.size());
   });
 }
 

@@ -13,6 +13,11 @@ struct Failure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Exit code 2: what was asked for can't be meant.
+struct WrongUsage : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // "write /mnt/x: no space left on device", as the library's messages look.
 inline Failure system_failure(const std::string& operation, const std::string& object, int error) {
   std::string cause = std::strerror(error);

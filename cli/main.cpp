@@ -1,14 +1,20 @@
-// The r3map command: what can be asked of it, and its exit codes: 0, 1 failed, 2 wrong usage.
+// The r3map command: what its commands do, and its exit codes: 0, 1 failed, 2 wrong usage.
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
+#include <clocale>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <sstream>
 #include <string>
 
+#include "commands.hpp"
 #include "failure.hpp"
+#include "json.hpp"
+#include "manual.hpp"
 #include "options.hpp"
 #include "output.hpp"
 #include "progress.hpp"
@@ -18,12 +24,6 @@
 namespace r3map::cli {
 namespace {
 
-struct Arguments {
-  Source source;
-  uint64_t offset = 0, length = UINT64_MAX;
-  std::string file;
-};
-
 // Whoever starts us with one of them closed would have the library's own descriptors in their
 // places, and the object's bytes written there. This way a write to standard output still fails.
 void keep_standard_descriptors() {
@@ -32,14 +32,24 @@ void keep_standard_descriptors() {
       (void)!open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-void info(const Arguments& arguments) {
-  Object object(arguments.source);
-  std::string text = "url:      " + arguments.source.url +
-                     "\nsize:     " + std::to_string(object.size());
-  if (object.size() >= 1000) text += " (" + format_size(object.size()) + ")";
-  text += "\nversion:  " + object.version() + "\n";
+void print(const std::string& text) {
   Output output = Output::standard_output();
   output.write(reinterpret_cast<const std::byte*>(text.data()), text.size());
+  output.finish();
+}
+
+void info(const Arguments& arguments) {
+  const std::string& url = arguments.source.url;
+  Object object(arguments.source);
+  if (arguments.json)
+    return print(Json()
+                     .add("url", url)
+                     .add("size", object.size())
+                     .add("version", object.version())
+                     .text());
+  std::string text = "url:      " + url + "\nsize:     " + std::to_string(object.size());
+  if (object.size() >= 1000) text += " (" + format_size(object.size()) + ")";
+  print(text + "\nversion:  " + object.version() + "\n");
 }
 
 void cat(const Arguments& arguments) {
@@ -51,6 +61,7 @@ void cat(const Arguments& arguments) {
   Output output = Output::standard_output();
   Progress progress("", length, false);
   object.transfer(arguments.offset, length, output, progress);
+  output.finish();
 }
 
 void cp(const Arguments& arguments) {
@@ -59,7 +70,7 @@ void cp(const Arguments& arguments) {
   Output output = to_stdout ? Output::standard_output()
                             : Output::file(arguments.file, arguments.source.url, object.size());
   // Bytes and a progress bar on the same terminal would spoil each other.
-  bool shown = !(to_stdout && isatty(STDOUT_FILENO));
+  bool shown = !arguments.quiet && !(to_stdout && isatty(STDOUT_FILENO));
   std::string name = output.name().substr(output.name().rfind('/') + 1);
   Progress progress(name, object.size(), shown);
   object.transfer(0, object.size(), output, progress);
@@ -67,79 +78,66 @@ void cp(const Arguments& arguments) {
   progress.finish();
 }
 
-void add_source(CLI::App& command, Source& source) {
-  command
-      .add_option("URL", source.url,
-                  "s3://bucket/key, http://…, https://…, file:///path, memory:64M, or a path")
-      ->required();
-  command
-      .add_option("-o,--option", source.options,
-                  "an option of the store, such as endpoint_url=http://localhost:9000 "
-                  "(docs/options.md); can be repeated")
-      ->type_name("NAME=VALUE")
-      ->allow_extra_args(false)
-      ->check([](const std::string& option) {
-        return option.find('=') > 0 && option.find('=') != option.npos
-                   ? ""
-                   : "'" + option + "' is not NAME=VALUE";
-      });
-  command.add_option("--deadline", source.deadline, "fail after so long; 0: never [60]")
-      ->type_name("SECONDS")
-      ->check(CLI::Range(0.0, 1e12));
+void help(const CLI::App& app, const Arguments& arguments) {
+  if (arguments.man) return print(man_page(app));
+  if (arguments.topic.empty()) return print(app.help());
+  const CLI::App* command = find_command(app, arguments.topic);
+  if (command == nullptr) throw WrongUsage(unknown_command(app, arguments.topic));
+  // As "r3map cp --help" has it.
+  print(command->help("r3map"));
 }
 
-CLI::Option* add_size(CLI::App& command, const char* name, uint64_t& value, const char* help) {
-  return command
-      .add_option_function<std::string>(
-          name,
-          [&value, name](const std::string& text) {
-            auto size = parse_size(text);
-            if (!size) throw CLI::ValidationError(name, "'" + text + "' is no size");
-            value = *size;
-          },
-          help)
-      ->type_name("BYTES");
+// The library reads it at the first open. Who has set it has been more precise.
+void make_verbose(int verbose) {
+  if (verbose > 0) setenv("R3MAP_LOG", verbose > 1 ? "debug" : "info", 0);
+}
+
+void execute(const CLI::App& app, const Arguments& arguments) {
+  make_verbose(arguments.verbose);
+  const std::string& command = app.get_subcommands().front()->get_name();
+  if (command == "info") info(arguments);
+  if (command == "cat") cat(arguments);
+  if (command == "cp") cp(arguments);
+  if (command == "stat") stat(arguments.stat);
+  if (command == "trace") show_trace(arguments.trace);
+  if (command == "help") help(app, arguments);
+  if (command == "completion") print(completion(app, arguments.shell));
+}
+
+int wrong_usage(const std::string& why) {
+  std::fprintf(stderr, "r3map: %s\nTry 'r3map --help'.\n", why.c_str());
+  return 2;
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Remote objects as local memory and files.", "r3map");
-  app.set_version_flag("--version", std::string("r3map ") + r3map_version());
-  app.require_subcommand(1);
-  app.footer("Exit codes: 0; 1: it failed; 2: wrong usage.");
+  setlocale(LC_CTYPE, "");  // whether pictures may be of block characters
+  CLI::App app("", "r3map");
   Arguments arguments;
-
-  CLI::App* info_command = app.add_subcommand("info", "Show an object's size and version");
-  add_source(*info_command, arguments.source);
-
-  CLI::App* cat_command = app.add_subcommand("cat", "Write an object to standard output");
-  add_source(*cat_command, arguments.source);
-  add_size(*cat_command, "--offset", arguments.offset, "where to begin (4096, 64K, 1G) [0]");
-  add_size(*cat_command, "--length", arguments.length, "how much at most [up to the end]");
-
-  CLI::App* cp_command = app.add_subcommand("cp", "Copy an object to a file");
-  add_source(*cp_command, arguments.source);
-  cp_command
-      ->add_option("FILE", arguments.file,
-                   "a file, which is replaced when the copy is complete, a folder, or - for "
-                   "standard output")
-      ->required();
-
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::fprintf(stderr, "r3map: %s\nTry 'r3map --help'.\n", error.what());
-    return 2;
-  }
-
+  declare(app, arguments);
   catch_signals();
   try {
-    if (*info_command) info(arguments);
-    if (*cat_command) cat(arguments);
-    if (*cp_command) cp(arguments);
+    // An unknown command is told apart from a wrong argument. No flag before it has a value.
+    char** first = std::find_if(argv + 1, argv + argc, [](char* text) { return *text != '-'; });
+    try {
+      if (first != argv + argc && find_command(app, *first) == nullptr)
+        return wrong_usage(unknown_command(app, *first));
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() != 0)
+        return wrong_usage(app.get_subcommands().empty() && first == argv + argc
+                               ? unknown_command(app, "")
+                               : error.what());
+      std::ostringstream text;  // --help, --version
+      app.exit(error, text);
+      print(text.str());
+      return 0;
+    }
+    execute(app, arguments);
     return 0;
   } catch (const Interrupted& interrupted) {
     die_by(interrupted);
+  } catch (const WrongUsage& wrong) {
+    return wrong_usage(wrong.what());
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "r3map: %s\n", failure.what());
     return 1;

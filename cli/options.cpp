@@ -1,10 +1,13 @@
 // See options.hpp.
 #include "options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 
+#include "calls.hpp"
 #include "failure.hpp"
 
 namespace r3map::cli {
@@ -35,21 +38,122 @@ std::string format_size(uint64_t bytes) {
   return text;
 }
 
-Options Source::make_options() const {
+namespace {
+
+[[noreturn]] void wrong_value(const std::string& name, const std::string& value,
+                              const std::string& wanted) {
+  throw WrongUsage("-o " + name + "=" + value + ": expected " + wanted);
+}
+
+uint64_t size_of(const std::string& name, const std::string& value) {
+  auto size = parse_size(value);
+  if (!size) wrong_value(name, value, "a size (4096, 64K, 1G)");
+  return *size;
+}
+
+int set_deadline(r3map_options* options, double seconds) {
+  // Rounded up, since 0 means for ever.
+  return r3map_options_set_deadline(
+      options, static_cast<uint64_t>(std::ceil(std::fmin(seconds, 1e12) * 1000)));
+}
+
+int set_seconds(r3map_options* options, const std::string& name, const std::string& value) {
+  double seconds = 0;
+  auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  if (error != std::errc{} || end != value.data() + value.size() || !(seconds >= 0))
+    wrong_value(name, value, "seconds");
+  return set_deadline(options, seconds);
+}
+
+int set_pull(r3map_options* options, const std::string& name, const std::string& value) {
+  if (value == "none") return r3map_options_set_pull(options, R3MAP_PULL_NONE);
+  if (value == "readahead") return r3map_options_set_pull(options, R3MAP_PULL_READAHEAD);
+  if (value == "all") return r3map_options_set_pull(options, R3MAP_PULL_ALL);
+  wrong_value(name, value, "none, readahead or all");
+}
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0, end; begin <= text.size(); begin = end + 1) {
+    end = std::min(text.find(separator, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+  }
+  return parts;
+}
+
+// "0+64K,1G+4096"
+int set_priority(r3map_options* options, const std::string& name, const std::string& value) {
+  std::vector<r3map_range> ranges;
+  for (const std::string& part : split(value, ',')) {
+    std::vector<std::string> range = split(part, '+');
+    if (range.size() != 2) wrong_value(name, value, "OFFSET+LENGTH,...");
+    ranges.push_back({size_of(name, range[0]), size_of(name, range[1])});
+  }
+  return r3map_options_set_priority(options, ranges.data(), ranges.size());
+}
+
+int set_fetch_limits(r3map_options* options, const std::string& name, const std::string& value) {
+  std::vector<std::string> parts = split(value, ',');
+  if (parts.size() != 2) wrong_value(name, value, "REQUESTS,BYTES");
+  return r3map_options_set_fetch_limits(options, size_of(name, parts[0]), size_of(name, parts[1]));
+}
+
+int set_budget(r3map_options* options, const std::string& name, const std::string& value) {
+  return r3map_options_set_budget(options, size_of(name, value));
+}
+int set_chunk_size(r3map_options* options, const std::string& name, const std::string& value) {
+  return r3map_options_set_chunk_size(options, size_of(name, value));
+}
+int set_pull_order(r3map_options* options, const std::string&, const std::string& value) {
+  return r3map_options_set_pull_order(options, value.c_str());
+}
+int set_trace(r3map_options* options, const std::string&, const std::string& value) {
+  return r3map_options_set_trace(options, value.c_str());
+}
+
+// What has a typed setter in the ABI. Whatever else there is belongs to the store.
+struct Own : OwnOption {
+  bool of_regions;
+  int (*set)(r3map_options*, const std::string& name, const std::string& value);
+};
+constexpr Own kOwn[] = {
+    {{"budget", "SIZE", "how much may be in memory"}, true, set_budget},
+    {{"chunk_size", "SIZE", "what a lone page fault fetches; a power of two"},
+     true, set_chunk_size},
+    {{"deadline", "SECONDS", "as --deadline"}, false, set_seconds},
+    {{"fetch_limits", "REQUESTS,BYTES", "how much may be under way at a time; 0: as suits the store"},
+     true, set_fetch_limits},
+    {{"priority", "OFFSET+LENGTH,...", "what is pulled first"}, true, set_priority},
+    {{"pull", "none|readahead|all", "what is fetched without being asked for [all]"},
+     true, set_pull},
+    {{"pull_order", "FILE", "a trace, whose order the pull follows"}, true, set_pull_order},
+    {{"trace", "FILE", "where to write what was asked for"}, true, set_trace},
+};
+
+int set(r3map_options* options, const std::string& name, const std::string& value,
+        Source::For what) {
+  for (const Own& own : kOwn) {
+    if (name != own.name) continue;
+    if (own.of_regions && what != Source::For::region)
+      throw WrongUsage("-o " + name + ": only regions have it, which 'r3map stat' opens");
+    return own.set(options, name, value);
+  }
+  return r3map_options_set(options, name.c_str(), value.c_str());
+}
+
+}  // namespace
+
+std::vector<OwnOption> own_options() { return {std::begin(kOwn), std::end(kOwn)}; }
+
+Options Source::make_options(For what) const {
   r3map_options* made = nullptr;
-  if (r3map_options_new(&made) < 0) throw Failure(r3map_last_error_message());
+  check(r3map_options_new(&made));
   Options result(made);
   for (const std::string& option : options) {
-    size_t equals = option.find('=');  // there is one: main() has checked
-    std::string name = option.substr(0, equals);
-    if (r3map_options_set(made, name.c_str(), option.c_str() + equals + 1) < 0)
-      throw Failure(r3map_last_error_message());
+    size_t equals = option.find('=');  // there is one: the command line was checked
+    check(set(made, option.substr(0, equals), option.substr(equals + 1), what));
   }
-  if (deadline >= 0) {
-    // Rounded up, since 0 means for ever.
-    auto ms = static_cast<uint64_t>(std::ceil(std::fmin(deadline, 1e12) * 1000));
-    if (r3map_options_set_deadline(made, ms) < 0) throw Failure(r3map_last_error_message());
-  }
+  if (deadline >= 0) check(set_deadline(made, deadline));
   return result;
 }
 

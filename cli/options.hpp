@@ -18,12 +18,23 @@ std::optional<uint64_t> parse_size(std::string_view text);
 std::string format_size(uint64_t bytes);
 
 struct Source {
+  enum class For { resource, region };
+
   std::string url;
   std::vector<std::string> options;  // name=value
   double deadline = -1;              // seconds; negative: the library's default
 
-  // Throws Failure.
-  Options make_options() const;
+  // r3map's own options, and the store's as text. Throws Failure, and WrongUsage for an option of
+  // regions where there is none.
+  Options make_options(For what) const;
 };
+
+// One of r3map's own options, for people.
+struct OwnOption {
+  const char* name;
+  const char* value;  // "SIZE"
+  const char* help;
+};
+std::vector<OwnOption> own_options();
 
 }  // namespace r3map::cli

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
@@ -94,6 +95,9 @@ void Output::write(const std::byte* data, size_t length) {
     check_signals();  // one that came during a write may have left it a part
     ssize_t written = ::write(descriptor_, data, length);
     if (written < 0 && errno == EINTR) continue;
+    // Whoever reads from us has enough. Where SIGPIPE was ignored, it is a failure like others.
+    if (written < 0 && errno == EPIPE && descriptor_ == STDOUT_FILENO && pipes_end_us())
+      throw Interrupted{SIGPIPE};
     if (written < 0) throw system_failure("write", name_, errno);
     data += written;
     length -= static_cast<size_t>(written);
@@ -101,6 +105,11 @@ void Output::write(const std::byte* data, size_t length) {
 }
 
 void Output::finish() {
+  // Some file systems tell only then that the disk is full; standard output itself stays open.
+  if (descriptor_ == STDOUT_FILENO) {
+    int copy = dup(descriptor_);
+    if (copy >= 0 && close(copy) < 0) throw system_failure("write", name_, errno);
+  }
   if (descriptor_ > STDERR_FILENO && close(std::exchange(descriptor_, -1)) < 0)
     throw system_failure("write", name_, errno);
   if (temporary_.empty()) return;

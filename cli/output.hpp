@@ -21,7 +21,7 @@ class Output {
   ~Output();  // without finish(): removes what was written
 
   void write(const std::byte* data, size_t length);
-  // The file gets its name.
+  // All is written, and a file gets its name.
   void finish();
 
   // For people: a path, or "standard output".

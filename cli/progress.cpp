@@ -1,34 +1,18 @@
 // See progress.hpp.
 #include "progress.hpp"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
 #include "options.hpp"
+#include "terminal.hpp"
 
 namespace r3map::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{100};
-constexpr const char* kClear = "\r\033[K";
-
-size_t terminal_width() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-std::string format_time(double seconds) {
-  auto s = static_cast<long>(std::min(seconds, 359999.0));
-  char text[32];
-  if (s >= 3600)
-    std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-  else
-    std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
-  return text;
-}
 
 }  // namespace
 
@@ -36,7 +20,7 @@ Progress::Progress(std::string name, uint64_t total, bool wanted)
     : name_(std::move(name)), total_(total), shown_(wanted && isatty(STDERR_FILENO)) {}
 
 Progress::~Progress() {
-  if (drawn_) std::fputs(kClear, stderr);
+  if (drawn_) std::fputs(kClearLine, stderr);
 }
 
 void Progress::update(uint64_t done) {
@@ -49,7 +33,7 @@ void Progress::update(uint64_t done) {
 void Progress::finish() {
   if (!shown_) return;
   double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  std::fprintf(stderr, "%s%s: %s in %.1f s, %s/s\n", kClear, name_.c_str(),
+  std::fprintf(stderr, "%s%s: %s in %.1f s, %s/s\n", kClearLine, name_.c_str(),
                format_size(done_).c_str(), seconds,
                format_size(static_cast<uint64_t>(static_cast<double>(done_) / seconds)).c_str());
   drawn_ = false;
@@ -76,7 +60,7 @@ void Progress::draw(Clock::time_point now) {
   // A line that wraps could not be cleared. Names are cut between bytes: it is only for the eye.
   if (line.size() > width) line.erase(0, line.size() - width);
 
-  std::fprintf(stderr, "%s%s", kClear, line.c_str());
+  std::fprintf(stderr, "%s%s", kClearLine, line.c_str());
   last_ = now;
   drawn_ = true;
 }

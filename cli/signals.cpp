@@ -9,6 +9,7 @@ namespace r3map::cli {
 namespace {
 
 volatile std::sig_atomic_t caught = 0;
+bool pipes_end = false;
 
 }  // namespace
 
@@ -22,9 +23,11 @@ void catch_signals() {
     action.sa_flags = static_cast<int>(SA_RESETHAND);  // and no SA_RESTART: a blocked write ends
     sigaction(signal, &action, nullptr);
   }
-  std::signal(SIGPIPE, SIG_IGN);
+  pipes_end = std::signal(SIGPIPE, SIG_IGN) == SIG_DFL;
   std::signal(SIGXFSZ, SIG_IGN);
 }
+
+bool pipes_end_us() { return pipes_end; }
 
 void check_signals() {
   if (caught != 0) throw Interrupted{caught};

@@ -11,6 +11,9 @@ struct Interrupted {
 // SIGPIPE and SIGXFSZ are ignored: a write's error code says the same.
 void catch_signals();
 
+// SIGPIPE was not ignored by whoever started us: "r3map cat … | head" ends in silence.
+bool pipes_end_us();
+
 // Throws Interrupted once a signal has come.
 void check_signals();
 

@@ -14,43 +14,28 @@ namespace {
 
 constexpr size_t kReads = 8;
 constexpr uint64_t kReadSize = 4 << 20;
-constexpr int64_t kSignalInterval = 100;  // ms
-
-int check(int code) {
-  if (code < 0) throw Failure(r3map_last_error_message());
-  return code;
-}
-
-// The next completion, or nothing after a while: time to look at the clock and for signals.
-bool next(r3map_queue* queue, r3map_completion& completion) {
-  completion.struct_size = sizeof completion;
-  check_signals();
-  bool got = check(r3map_queue_next(queue, &completion, kSignalInterval)) == 1;
-  if (got && completion.code < 0) throw Failure(completion.message);
-  return got;
-}
 
 // The buffers of the reads that are under way. A buffer is borrowed until its completion is
 // there, so they are freed only when all have come: after a failure or signal the object is closed,
 // which ends them early.
 class Reads {
  public:
-  Reads(Resource& resource, r3map_queue* queue) : resource_(resource), queue_(queue) {}
+  Reads(Resource& resource, const Calls& calls) : resource_(resource), calls_(calls) {}
 
   ~Reads() {
     if (under_way_ == 0) return;
     resource_.reset();
     r3map_completion completion{};
     completion.struct_size = sizeof completion;
-    while (under_way_ > 0 && r3map_queue_next(queue_, &completion, -1) == 1) under_way_--;
+    while (under_way_ > 0 && r3map_queue_next(calls_.queue(), &completion, -1) == 1) under_way_--;
   }
 
   void start(uint64_t number, uint64_t offset, size_t length) {
     Read& read = reads_[number % kReads];
     read.buffer.resize(length);
     read.there = false;
-    check(r3map_resource_read_async(resource_.get(), read.buffer.data(), length, offset, queue_,
-                                    number % kReads));
+    check(r3map_resource_read_async(resource_.get(), read.buffer.data(), length, offset,
+                                    calls_.queue(), number % kReads));
     under_way_++;
   }
 
@@ -58,7 +43,7 @@ class Reads {
   void poll() {
     r3map_completion completion{};
     try {
-      if (!next(queue_, completion)) return;
+      if (!calls_.next(completion)) return;
     } catch (const Failure&) {
       under_way_--;
       throw;
@@ -80,7 +65,7 @@ class Reads {
   };
 
   Resource& resource_;
-  r3map_queue* queue_;
+  const Calls& calls_;
   std::array<Read, kReads> reads_;
   size_t under_way_ = 0;
 };
@@ -88,15 +73,10 @@ class Reads {
 }  // namespace
 
 Object::Object(const Source& source) {
-  Options options = source.make_options();
-  r3map_queue* queue = nullptr;
-  check(r3map_queue_new(&queue));
-  queue_.reset(queue);
-  check(r3map_resource_open_async(source.url.c_str(), options.get(), queue, 0));
-  r3map_completion completion{};
-  while (!next(queue, completion)) continue;
+  Options options = source.make_options(Source::For::resource);
+  check(r3map_resource_open_async(source.url.c_str(), options.get(), calls_.queue(), 0));
   // The ABI hands over pointers as numbers.
-  resource_.reset(reinterpret_cast<r3map_resource*>(static_cast<uintptr_t>(completion.value)));
+  resource_.reset(reinterpret_cast<r3map_resource*>(static_cast<uintptr_t>(calls_.wait())));
   check(r3map_resource_size(resource_.get(), &size_));
 }
 
@@ -109,7 +89,7 @@ std::string Object::version() const {
 }
 
 void Object::transfer(uint64_t offset, uint64_t length, Output& output, Progress& progress) {
-  Reads reads(resource_, queue_.get());
+  Reads reads(resource_, calls_);
   uint64_t count = length / kReadSize + (length % kReadSize != 0), started = 0, done = 0;
   for (uint64_t number = 0; number < count; number++) {
     for (; started < count && started < number + kReads; started++) {

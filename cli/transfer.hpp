@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "handles.hpp"
+#include "calls.hpp"
 #include "options.hpp"
 #include "output.hpp"
 #include "progress.hpp"
@@ -23,7 +23,7 @@ class Object {
   void transfer(uint64_t offset, uint64_t length, Output& output, Progress& progress);
 
  private:
-  Queue queue_;
+  Calls calls_;
   Resource resource_;
   uint64_t size_ = 0;
 };

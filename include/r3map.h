@@ -135,6 +135,18 @@ R3MAP_API int r3map_options_set_trace(r3map_options *options, const char *path);
  * for what is no trace. Since 0.1. */
 R3MAP_API int r3map_options_set_pull_order(r3map_options *options, const char *path);
 
+typedef struct r3map_trace_entry {
+  uint64_t offset;
+  uint64_t length;
+  uint64_t milliseconds; /* since the region was opened */
+} r3map_trace_entry;
+
+/** Reads such a file, for pictures and tools. @param size receives the object's size.
+ * @param entries receives the first `count` entries. @return how many there are, at most 1,048,576;
+ * or as r3map_options_set_pull_order. Since 0.1. */
+R3MAP_API int r3map_trace_read(const char *path, uint64_t *size, r3map_trace_entry *entries,
+                               size_t count);
+
 /** How much of what nobody waits for in a page fault a region may have under way at a time.
  * @param requests 0: up to 48, as suits the store. @param bytes 0: as suits the store and the
  * budget; else at least 4 KiB. @return 0 or R3MAP_EINVAL. Since 0.1. */

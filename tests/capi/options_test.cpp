@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include <fstream>
+
 #include "capi/support.hpp"
 
 namespace r3map::test {
@@ -127,6 +129,30 @@ TEST(OptionsSet, PathsAreBoundedAndAPullOrderIsReadAtOnce) {
     EXPECT_EQ(r3map_options_set_trace(options.get(), none), R3MAP_OK);
     EXPECT_EQ(r3map_options_set_pull_order(options.get(), none), R3MAP_OK);
   }
+}
+
+TEST(Trace, IsReadForTools) {
+  const TempFile file(0);
+  std::ofstream(file.path()) << "r3map-trace 1 1000000\n0 4096 1\n8192 100 22\n";
+  uint64_t size = 0;
+  r3map_trace_entry entries[3] = {};
+  EXPECT_EQ(r3map_trace_read(file.path().c_str(), &size, nullptr, 0), 2);
+  EXPECT_EQ(size, 1'000'000u);
+  EXPECT_EQ(r3map_trace_read(file.path().c_str(), &size, entries, 1), 2);
+  EXPECT_EQ(entries[1].length, 0u);
+  EXPECT_EQ(r3map_trace_read(file.path().c_str(), &size, entries, 3), 2);
+  EXPECT_EQ(entries[1].offset, 8192u);
+  EXPECT_EQ(entries[1].length, 100u);
+  EXPECT_EQ(entries[1].milliseconds, 22u);
+}
+
+TEST(Trace, RefusesWhatIsNone) {
+  uint64_t size = 0;
+  EXPECT_FAILS(R3MAP_EINVAL, "NULL", r3map_trace_read(nullptr, &size, nullptr, 0));
+  EXPECT_FAILS(R3MAP_EINVAL, "NULL", r3map_trace_read("/dev/null", nullptr, nullptr, 0));
+  EXPECT_FAILS(R3MAP_EINVAL, "NULL", r3map_trace_read("/dev/null", &size, nullptr, 1));
+  EXPECT_FAILS(R3MAP_ENOENT, "/no/such", r3map_trace_read("/no/such/trace", &size, nullptr, 0));
+  EXPECT_FAILS(R3MAP_EINVAL, "not a file", r3map_trace_read("/dev/null", &size, nullptr, 0));
 }
 
 TEST(OptionsSet, FetchLimitsAreAtLeastAPage) {

@@ -1,12 +1,16 @@
 """The r3map command against real servers: what it writes, says and leaves, and its exit codes."""
 
+import fcntl
+import json
 import os
 import pathlib
 import pty
 import resource
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -105,6 +109,8 @@ def test_info(r3map, source):
     assert lines["url"].strip() == url
     assert lines["size"].split()[0] == str(SIZE)
     assert lines["version"].strip()
+    about = json.loads(r3map("info", url, "--json", env=env).stdout)
+    assert about == {"url": url, "size": SIZE, "version": lines["version"].strip()}
 
 
 def test_cat(r3map, source):
@@ -196,13 +202,25 @@ def test_usage(r3map):
     for arguments in ([], ["fly"], ["info"], ["cp", "memory:1"], ["cat", "x", "--offset", "-1"],
                       ["cat", "x", "--length", "1X"], ["info", "x", "-o", "novalue"],
                       ["info", "x", "-o", "=v"], ["info", "x", "--deadline", "soon"],
-                      ["info", "x", "y"], ["info", "x", "--unknown"]):
+                      ["info", "x", "y"], ["info", "x", "--unknown"], ["completion", "csh"],
+                      ["info", "x", "-o", "budget=1G"], ["stat", "x", "-o", "budget=much"],
+                      ["stat", "x", "-o", "pull=some"], ["stat", "x", "-o", "priority=1"],
+                      ["stat", "x", "-o", "fetch_limits=1"], ["info", "x", "-o", "deadline=-1"],
+                      ["stat", "x", "--json", "--prometheus"], ["help", "fly"]):
         result = r3map(*arguments)
         assert result.returncode == 2 and result.stderr.startswith("r3map: "), arguments
         assert result.stdout == b""
-    for arguments in (["--help"], ["cp", "--help"], ["--version"]):
+    for arguments in (["--help"], ["cp", "--help"], ["--version"], ["help"], ["help", "cp"]):
         result = r3map(*arguments)
         assert result.returncode == 0 and result.stdout and result.stderr == ""
+
+
+def test_a_wrong_command_names_the_right_ones(r3map):
+    everything = "(commands: info, cat, cp, stat, trace, completion, help)"
+    for wrong, said in ((["inof"], f"no command 'inof': did you mean 'info'? {everything}"),
+                        (["-v", "xyzzy"], f"no command 'xyzzy' {everything}"),
+                        (["help", "stats"], f"no command 'stats': did you mean 'stat'? {everything}")):
+        assert r3map(*wrong).stderr == f"r3map: {said}\nTry 'r3map --help'.\n"
 
 
 def test_missing_things(r3map, minio, bucket, nginx, tmp_path):
@@ -250,7 +268,8 @@ def test_the_object_vanishes_during_the_copy(r3map, fault_server, tmp_path):
 def test_stalled_server(r3map, fault_server, tmp_path):
     url = fault_server.url("stall-in-body", size=SIZE, after=3)
     begin = time.monotonic()
-    failed(r3map("cp", url, tmp_path / "copy", "--deadline", 2), url)
+    failed(r3map("cp", url, tmp_path / "copy", "--deadline", 2), url,
+           "(--deadline gives it more time)")
     assert time.monotonic() - begin > 1.5
     assert os.listdir(tmp_path) == []
 
@@ -296,21 +315,28 @@ def test_interrupted_while_the_pipe_is_full(start, tmp_path):
     os.close(reader)
 
 
-def test_nobody_reads_the_output(start, tmp_path):
+@pytest.mark.parametrize("ignored", [False, True])
+def test_nobody_reads_the_output(start, tmp_path, ignored):
     (tmp_path / "object").write_bytes(DATA)
     reader, writer = os.pipe()
-    process = start("cat", tmp_path / "object", stdout=writer, stderr=subprocess.PIPE)
+    action = signal.SIG_IGN if ignored else signal.SIG_DFL
+    process = start("cat", tmp_path / "object", stdout=writer, stderr=subprocess.PIPE,
+                    restore_signals=False, preexec_fn=lambda: signal.signal(signal.SIGPIPE, action))
     os.close(writer)
     os.read(reader, 10)
     os.close(reader)
-    assert process.wait(10) == 1
-    assert process.stderr.read() == b"r3map: write standard output: broken pipe\n"
+    # As cat | head does it: silently, unless whoever started it wants to hear of it.
+    assert process.wait(10) == (1 if ignored else -signal.SIGPIPE)
+    assert process.stderr.read() == (b"r3map: write standard output: broken pipe\n" if ignored
+                                     else b"")
 
 
 def test_disk_full(r3map, tmp_path):
     (tmp_path / "object").write_bytes(DATA)
     with open("/dev/full", "wb") as full:
-        for arguments in (["cat", tmp_path / "object"], ["info", tmp_path / "object"]):
+        for arguments in (["cat", tmp_path / "object"], ["info", tmp_path / "object"],
+                          ["stat", tmp_path / "object"], ["cp", tmp_path / "object", "-"],
+                          ["--help"], ["--version"], ["help", "--man"]):
             failed(r3map(*arguments, stdout=full), "no space left on device")
     failed(r3map("cp", tmp_path / "object", "/dev/full"), "/dev/full", "no space left on device")
 
@@ -328,3 +354,201 @@ def test_places_that_can_not_be_written(r3map, tmp_path):
     failed(r3map("cp", tmp_path / "object", tmp_path / "dangling"), "dangling")
     (tmp_path / "folder/object").mkdir(parents=True)
     failed(r3map("cp", tmp_path / "object", tmp_path / "folder"), "directory")
+
+
+# ---------------------------------------------------------------- pictures and statistics
+
+def on_a_terminal(start, *arguments, columns=60):
+    """What the command shows on a terminal of its own, and its exit code."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = start(*arguments, stdout=theirs, env=os.environ | {"LC_ALL": "C.UTF-8"})
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # EIO: the other side is closed
+        pass
+    os.close(ours)
+    return shown.decode(), process.wait(10)
+
+
+def test_stat(r3map, source):
+    url, env = source
+    result = r3map("stat", url, "--json", env=env)
+    stats = json.loads(result.stdout)
+    assert result.returncode == 0 and result.stderr == ""
+    assert stats["url"] == url and stats["size"] == stats["fetched"] == SIZE
+    assert stats["resident"] >= SIZE and stats["failed_requests"] == 0
+    metrics = r3map("stat", url, "--prometheus", env=env).stdout.decode()
+    assert f'r3map_region_size_bytes{{region="1",url="{url}"}} {SIZE}\n' in metrics
+    result = r3map("stat", url, env=env | {"LC_ALL": "C"})
+    lines = result.stdout.decode().splitlines()
+    assert lines[0] == f"url:      {url}"
+    assert lines[-8:] == ["|" + 78 * "#" + "|"] * 8
+
+
+def test_stat_of_a_part(r3map, tmp_path):
+    (tmp_path / "object").write_bytes(DATA)
+    result = r3map("stat", tmp_path / "object", "-o", "pull=none", "-o", "priority=0+1M,4M+4096",
+                   "--json")
+    assert json.loads(result.stdout)["resident"] == (1 << 20) + 4096
+    result = r3map("stat", tmp_path / "object", "-o", "budget=4M", "-o", "chunk_size=64K",
+                   "-o", "fetch_limits=2,1M", "-o", "deadline=5", "--json")
+    stats = json.loads(result.stdout)
+    assert stats["budget"] == 4 << 20 and 0 < stats["resident"] <= 4 << 20
+    (tmp_path / "empty").write_bytes(b"")
+    assert json.loads(r3map("stat", tmp_path / "empty", "--json").stdout)["resident"] == 0
+    assert r3map("stat", tmp_path / "empty").returncode == 0
+
+
+def test_stat_watch(start, nginx, toxiproxy):
+    url = nginx.put("object", DATA)
+    proxy = toxiproxy.proxy(nginx.address, bytes_per_second=20 << 20)
+    shown, code = on_a_terminal(start, "stat", "--watch", url.replace(nginx.url, proxy.url))
+    proxy.delete()
+    assert code == 0
+    assert "in flight" in shown and "\033[9A" in shown  # drawn again at its place
+    assert shown.endswith(("│" + 58 * "█" + "│\r\n") * 8)
+
+
+def test_stat_of_what_fails(r3map, start, fault_server, tmp_path):
+    failed(r3map("stat", tmp_path / "none"), "none")
+    failed(r3map("stat", fault_server.url("vanishes", size=SIZE, after=2), "--deadline", 5),
+           "deleted")
+    url = fault_server.url("stall-in-body", size=SIZE, after=3)
+    process = start("stat", url, stderr=subprocess.PIPE)
+    wait_for(lambda: len(fault_server.requests(url)) >= 4)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == -signal.SIGINT and process.stderr.read() == b""
+
+
+def test_a_trace_and_its_picture(r3map, start, tmp_path):
+    (tmp_path / "object").write_bytes(DATA)
+    trace = tmp_path / "trace"
+    r3map("stat", tmp_path / "object", "-o", "pull=none", "-o", "priority=1M+1M", "-o",
+          f"trace={trace}")
+    about = json.loads(r3map("trace", trace, "--json").stdout)
+    assert about["size"] == SIZE and about["touched"] == 1 << 20
+    shown, code = on_a_terminal(start, "trace", trace, columns=80)
+    assert code == 0 and "touched:  1.0 MB (5 %)" in shown and "│   ░███▒  " in shown
+    assert r3map("stat", tmp_path / "object", "-o", f"pull_order={trace}").returncode == 0
+
+    # Down the object and up again, in twenty steps of a tenth of a second.
+    steps = [*range(10), *reversed(range(10))]
+    trace.write_text("r3map-trace 1 1000000\n" + "".join(
+        f"{step * 100000} 100000 {number * 100}\n" for number, step in enumerate(steps)))
+    lines = r3map("trace", trace, env={"LC_ALL": "C"}).stdout.decode().splitlines()[-20:]
+    touched = [line.index("#") for line in lines]
+    assert touched == sorted(touched[:10]) + sorted(touched[10:], reverse=True)
+
+    result = r3map("trace", trace, "--png", tmp_path / "picture.png")
+    assert result.returncode == 0 and b"ranges:   20" in result.stdout
+    picture = (tmp_path / "picture.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n") and picture.endswith(b"IEND\xaeB`\x82")
+    assert struct.unpack(">II", picture[16:24]) == (1024, 512)
+    assert r3map("trace", trace, "--png", "-").stdout == picture
+
+
+def test_traces_that_are_none(r3map, tmp_path):
+    failed(r3map("trace", tmp_path / "none"), "none")
+    (tmp_path / "text").write_text("hello\n")
+    failed(r3map("trace", tmp_path / "text"), "not a trace of r3map (line 1)")
+    (tmp_path / "empty").write_text("r3map-trace 1 1\n")
+    failed(r3map("trace", tmp_path / "empty", "--png", tmp_path / "no/folder.png"), "folder")
+
+
+# ---------------------------------------------------------------- log, manual, completion
+
+def test_verbose(r3map, fault_server, tmp_path):
+    (tmp_path / "object").write_bytes(DATA)
+    lines = r3map("stat", "-vv", tmp_path / "object").stderr.splitlines()
+    assert [f"level=debug from=r3map msg={what} region={tmp_path}/object" in line
+            for what, line in zip(("open", "close"), lines)] == [True, True]
+    assert r3map("-v", "stat", tmp_path / "object").stderr == ""
+    log = tmp_path / "log"
+    result = r3map("stat", "-v", tmp_path / "object", env={"R3MAP_LOG": f"debug:{log}"})
+    assert result.stderr == "" and "msg=open" in log.read_text()
+    result = r3map("info", tmp_path / "object", env={"R3MAP_LOG": "loud"})
+    assert result.returncode == 0 and result.stderr.startswith("r3map: R3MAP_LOG: 'loud' is not")
+
+
+def test_the_manual_is_a_man_page(r3map):
+    page = r3map("help", "--man").stdout
+    checked = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-"], input=page,
+                             capture_output=True, check=True, env=os.environ | {"MANWIDTH": "80"})
+    assert checked.stderr == b""
+    for part in ("r3map cp URL FILE", "--deadline SECONDS", "chunk_size=SIZE", "R3MAP_LOG=LEVEL",
+                 "EXIT STATUS", "s3://models/llama.safetensors"):
+        assert part in checked.stdout.decode(), part
+
+
+def test_bash_completes(r3map, tmp_path):
+    script = tmp_path / "r3map.bash"
+    script.write_bytes(r3map("completion", "bash").stdout)
+    (tmp_path / "some file").touch()
+
+    def complete(*words):
+        """What bash offers for the last word: by its own machinery, as on a press of the tab key."""
+        line = " ".join(words)
+        ask = (f'source {script}; cd {tmp_path}; bind "set completion-query-items 0" 2>/dev/null; '
+               f'COMP_WORDS=({" ".join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; '
+               f'COMP_LINE={line!r}; COMP_POINT={len(line)}; '
+               '$(complete -p r3map | sed "s/.*-F \\([^ ]*\\).*/\\1/") 2>/dev/null; '
+               'printf "%s\n" "${COMPREPLY[@]}"')
+        result = subprocess.run(["bash", "--norc", "-c", ask], capture_output=True, text=True,
+                                check=True)
+        return result.stdout.split()
+
+    assert complete("r3map", "c") == ["cat", "cp", "completion"]
+    assert complete("r3map", "-v", "tr") == ["trace"]
+    assert complete("r3map", "cp", "--d") == ["--deadline"]
+    assert complete("r3map", "trace", "x", "--p") == ["--png"]
+    assert complete("r3map", "stat", "-o", "pu") == ["pull=", "pull_order="]
+    assert complete("r3map", "completion", "z") == ["zsh"]
+    assert complete("r3map", "help", "sta") == ["stat"]
+    assert complete("r3map", "cp", "so") == []  # readline's own: files
+    bash_completes_on_a_terminal(script, tmp_path)
+
+
+def bash_completes_on_a_terminal(script, folder):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.environ["PS1"] = "> "
+        os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+    shown = b""
+
+    def see(text):
+        nonlocal shown
+        while text not in shown:
+            shown += os.read(terminal, 4096)
+        shown = b""
+
+    os.write(terminal, f"source {script}; echo re''ady\n".encode())
+    see(b"ready")
+    os.write(terminal, b"r3map inf\t")
+    see(b"info ")
+    os.write(terminal, b"so\t")
+    see(b"some\\ file")
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_complete(r3map, tmp_path, shell):
+    if not shutil.which(shell):
+        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
+            pytest.fail(f"{shell} is missing", pytrace=False)
+        pytest.skip(f"{shell} is missing")
+    script = tmp_path / "script"
+    script.write_bytes(r3map("completion", shell).stdout)
+    subprocess.run([shell, "-n", script], check=True)
+    if shell == "fish":
+        for line, offered in (("r3map co", "completion"), ("r3map cp --d", "--deadline"),
+                              ("r3map stat -o pull_", "pull_order=")):
+            result = subprocess.run(["fish", "-c", f"source {script}; complete -C '{line}'"],
+                                    capture_output=True, text=True, check=True)
+            assert result.stdout.split("\t")[0] == offered

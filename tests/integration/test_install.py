@@ -65,6 +65,10 @@ def test_command(prefix, library):
     environment = os.environ | {"LD_LIBRARY_PATH": str(library)}
     assert "r3map 0.1.0" in run(program, "--version", env=environment)
     assert shutil.which("r3map", path=str(prefix / "bin"))
+    assert "r3map cp URL FILE" in run("man", prefix / "share/man/man1/r3map.1")
+    for completion in ("bash-completion/completions/r3map", "zsh/site-functions/_r3map",
+                       "fish/vendor_completions.d/r3map.fish"):
+        assert "r3map" in (prefix / "share" / completion).read_text()
 
 
 def test_only_the_abi_is_visible(library):

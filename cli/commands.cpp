@@ -1,0 +1,218 @@
+// See commands.hpp.
+#include "commands.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "r3map.h"
+
+namespace r3map::cli {
+namespace {
+
+constexpr Section kSections[] = {
+    {"ENVIRONMENT",
+     "R3MAP_LOG=LEVEL or LEVEL:FILE\n"
+     "A log of what happens: error, warn, info or debug; to standard error or a file.\n"
+     "\n"
+     "R3MAP_SLOW_MS=MILLISECONDS\n"
+     "From when on a page fault is slow, and logged as a warning [1000].\n"
+     "\n"
+     "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL\n"
+     "As other S3 clients have them, for s3:// URLs.\n"},
+    {"EXIT STATUS",
+     "0\n"
+     "Done.\n"
+     "\n"
+     "1\n"
+     "It failed; one line on standard error says why.\n"
+     "\n"
+     "2\n"
+     "Wrong usage.\n"
+     "\n"
+     "SIGINT, SIGTERM, SIGHUP and SIGPIPE end it by that signal, after what was half-written is "
+     "removed.\n"},
+    {"EXAMPLES",
+     "Look at an object, and copy it:\n"
+     "  r3map info s3://models/llama.safetensors\n"
+     "  r3map cp s3://models/llama.safetensors .\n"
+     "Some bytes of it:\n"
+     "  r3map cat s3://models/llama.safetensors --offset 4096 --length 512 | xxd\n"
+     "From a server of one's own:\n"
+     "  r3map info s3://bucket/key -o endpoint_url=http://localhost:9000\n"
+     "What a program touched, when it ran with a trace:\n"
+     "  r3map trace llama.trace --png llama.png\n"},
+};
+
+void add_source(CLI::App& command, Source& source) {
+  command
+      .add_option("URL", source.url,
+                  "s3://bucket/key, http://…, https://…, file:///path, memory:64M, or a path that "
+                  "begins with / or .")
+      ->required();
+  command
+      .add_option("-o,--option", source.options,
+                  "an option, such as endpoint_url=http://localhost:9000 (docs/options.md); can be "
+                  "repeated")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false)
+      ->check([](const std::string& option) {
+        return option.find('=') > 0 && option.find('=') != option.npos
+                   ? ""
+                   : "'" + option + "' is not NAME=VALUE";
+      });
+  command.add_option("--deadline", source.deadline, "fail after so long; 0: never [60]")
+      ->type_name("SECONDS")
+      ->check([](const std::string& text) {
+        double seconds = -1;
+        return CLI::detail::lexical_cast(text, seconds) && seconds >= 0
+                   ? ""
+                   : "'" + text + "' is no number of seconds";
+      });
+}
+
+void add_size(CLI::App& command, const char* name, uint64_t& value, const char* help) {
+  command
+      .add_option_function<std::string>(
+          name,
+          [&value, name](const std::string& text) {
+            auto size = parse_size(text);
+            if (!size) throw CLI::ValidationError(name, "'" + text + "' is no size");
+            value = *size;
+          },
+          help)
+      ->type_name("BYTES");
+}
+
+void declare_info(CLI::App& app, Arguments& arguments) {
+  CLI::App* command = app.add_subcommand("info", "Show an object's size and version");
+  add_source(*command, arguments.source);
+  command->add_flag("--json", arguments.json, "as a JSON object");
+}
+
+void declare_cat(CLI::App& app, Arguments& arguments) {
+  CLI::App* command = app.add_subcommand("cat", "Write an object to standard output");
+  add_source(*command, arguments.source);
+  add_size(*command, "--offset", arguments.offset, "where to begin (4096, 64K, 1G) [0]");
+  add_size(*command, "--length", arguments.length, "how much at most [up to the end]");
+}
+
+void declare_cp(CLI::App& app, Arguments& arguments) {
+  CLI::App* command = app.add_subcommand("cp", "Copy an object to a file");
+  add_source(*command, arguments.source);
+  command
+      ->add_option("FILE", arguments.file,
+                   "a file, which is replaced when the copy is complete, a folder, or - for "
+                   "standard output")
+      ->required();
+  command->add_flag("-q,--quiet", arguments.quiet, "no progress bar");
+}
+
+void declare_stat(CLI::App& app, Arguments& arguments) {
+  CLI::App* command = app.add_subcommand(
+      "stat", "Pull an object into memory, and show how that goes and what is resident");
+  add_source(*command, arguments.stat.source);
+  command->add_flag("-w,--watch", arguments.stat.watch, "a live picture, on a terminal");
+  CLI::Option* json =
+      command->add_flag("--json", arguments.stat.json, "the region's statistics as a JSON object");
+  command
+      ->add_flag("--prometheus", arguments.stat.prometheus,
+                 "the region's statistics as Prometheus' text format")
+      ->excludes(json);
+}
+
+void declare_trace(CLI::App& app, Arguments& arguments) {
+  CLI::App* command = app.add_subcommand(
+      "trace", "Show what a region was asked for and when, from a trace it recorded");
+  command->add_option("TRACE", arguments.trace.trace, "a file that the option trace=FILE wrote")
+      ->required();
+  command
+      ->add_option("--png", arguments.trace.png,
+                   "write the picture to this file, or - for standard output")
+      ->type_name("FILE");
+  command->add_flag("--json", arguments.trace.json, "the numbers as a JSON object");
+}
+
+void declare_help(CLI::App& app, Arguments& arguments) {
+  CLI::App* command = app.add_subcommand("help", "Show the help of r3map or of a command");
+  command->add_option("COMMAND", arguments.topic, "a command");
+  command->add_flag("--man", arguments.man, "the whole manual, as roff for man(1)");
+}
+
+void declare_completion(CLI::App& app, Arguments& arguments) {
+  CLI::App* command =
+      app.add_subcommand("completion", "Write what makes a shell complete r3map's commands");
+  command->add_option("SHELL", arguments.shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
+// How many letters have to be added, left out or changed.
+size_t distance(const std::string& from, const std::string& to) {
+  std::vector<size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < from.size(); i++) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < to.size(); j++) {
+      size_t changed = diagonal + (from[i] != to[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+const CLI::App* find_command(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* command : commands_of(app))
+    if (command->get_name() == name) return command;
+  return nullptr;
+}
+
+std::string unknown_command(const CLI::App& app, const std::string& name) {
+  std::string all, nearest;
+  size_t best = name.size() / 2 + 1;  // or it is only a coincidence
+  for (const CLI::App* command : commands_of(app)) {
+    all += (all.empty() ? "" : ", ") + command->get_name();
+    if (size_t off = distance(name, command->get_name()); off < best) {
+      best = off;
+      nearest = command->get_name();
+    }
+  }
+  if (name.empty()) return "which command? (" + all + ")";
+  return "no command '" + name + "'" + (nearest.empty() ? "" : ": did you mean '" + nearest + "'?") +
+         " (commands: " + all + ")";
+}
+
+std::span<const Section> sections() { return kSections; }
+
+void declare(CLI::App& app, Arguments& arguments) {
+  app.description("Remote objects as local memory and files.");
+  app.set_version_flag("--version", std::string("r3map ") + r3map_version(), "Show the version");
+  app.set_help_flag("-h,--help", "Show this help");
+  app.require_subcommand(1);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.get_formatter()->label("TEXT", "");
+  app.get_formatter()->label("REQUIRED", "");
+  app.fallthrough();  // -v may stand behind a command, too
+  app.add_flag("-v,--verbose", arguments.verbose,
+               "tell on standard error what is tried again; -vv: what is opened as well");
+  app.footer("Exit codes: 0; 1: it failed; 2: wrong usage. The manual: man r3map.");
+  declare_info(app, arguments);
+  declare_cat(app, arguments);
+  declare_cp(app, arguments);
+  declare_stat(app, arguments);
+  declare_trace(app, arguments);
+  declare_completion(app, arguments);
+  declare_help(app, arguments);
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
+    command->group("Commands");
+}
+
+}  // namespace r3map::cli
