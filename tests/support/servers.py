@@ -441,6 +441,15 @@ class FaultServer(Server):
         """The next `count` connections are reset when they are accepted."""
         self._control("POST", f"/control?reset_accepts={count}")
 
+    def switch(self, scenario, **parameters):
+        """What paths below /switch/ do from now on."""
+        query = urllib.parse.urlencode({"switch": scenario} | parameters)
+        self._control("POST", f"/control?{query}")
+
+    def spoil_tls(self, mode):
+        """stall, close, reset, garbage or alert: what connections by https:// come to."""
+        self._control("POST", f"/control?tls={mode}")
+
 
 def content(offset, length, version=1):
     """The fault server's object, as bytes."""

@@ -30,7 +30,7 @@ variant("reset-in-headers-sometimes", reset_in_headers, "So in every second answ
 async def reset_in_body(c, request, reply):
     """RST after n= bytes (half)."""
     await reply.send_headers(c)
-    await reply.send_body(c, 0, min(reply.length, request.number("n", reply.length // 2)))
+    await reply.send_body(c, 0, min(reply.length, request.number("n", (reply.length + 1) // 2)))
     await c.reset_later()
 
 variant("reset-before-body", reset_in_body, "RST between the headers and the body, every second.",

@@ -11,7 +11,7 @@ from .wire import Gone, content
 @scenario("truncate-always", count="get")
 async def truncate(c, request, reply):
     """The body ends with the connection after n= bytes (half); cut=: so many before its end."""
-    cut = request.number("cut", reply.length - reply.length // 2)
+    cut = request.number("cut", reply.length // 2)
     await reply.send_headers(c)
     await reply.send_body(c, 0, min(reply.length, request.number("n", reply.length - cut)))
     raise Gone
@@ -137,27 +137,27 @@ async def long_chunked(c, request, reply):
 @scenario("short-chunked", count="get")
 async def short_chunked(c, request, reply):
     """Chunked, well ended after n= bytes (half)."""
-    await chunked(c, request, reply, end=request.number("n", reply.length // 2))
+    await chunked(c, request, reply, end=request.number("n", (reply.length + 1) // 2))
 
 
 @scenario("truncated-chunked", count="get")
 async def truncated_chunked(c, request, reply):
     """Chunked, closed after n= bytes (half) without the last chunk."""
-    await chunked(c, request, reply, end=request.number("n", reply.length // 2), last=b"")
+    await chunked(c, request, reply, end=request.number("n", (reply.length + 1) // 2), last=b"")
     raise Gone
 
 
 @scenario("garbled-chunked", count="get")
 async def garbled_chunked(c, request, reply):
     """Chunked, with a chunk size that is no number after n= bytes (half)."""
-    await chunked(c, request, reply, end=request.number("n", reply.length // 2),
+    await chunked(c, request, reply, end=request.number("n", (reply.length + 1) // 2),
                   last=b"zz\r\nq\r\n")
 
 
 @scenario("huge-chunk", count="get")
 async def huge_chunk(c, request, reply):
     """Chunked, with a chunk size beyond 64 bits after n= bytes (half)."""
-    await chunked(c, request, reply, end=request.number("n", reply.length // 2),
+    await chunked(c, request, reply, end=request.number("n", (reply.length + 1) // 2),
                   last=b"f" * 20 + b"\r\nq\r\n")
 
 
