@@ -24,8 +24,9 @@ std::string range_text(Range range) {
   return "bytes=" + std::to_string(range.offset) + "-" + std::to_string(range.end() - 1);
 }
 
-// That `head` announces exactly these bytes, of an object of `total`.
-Result<> check_range(const Head& head, Range range, uint64_t total) {
+// How many bytes of `range`, from its beginning, `head` announces, of an object of `total`. They may
+// be fewer than were asked for (RFC 9110, 15.3.7), but none that were not.
+Result<uint64_t> check_range(const Head& head, Range range, uint64_t total) {
   const std::string_view text = head.field("content-range");
   if (text.empty()) return fail(Code::protocol, "the answer to a range has no Content-Range");
   Result<http::ContentRange> got = http::parse_content_range(text);
@@ -34,14 +35,15 @@ Result<> check_range(const Head& head, Range range, uint64_t total) {
     return fail(Code::stale, "the object changed since it was opened (its size was " +
                                  std::to_string(total) + ", now " + std::to_string(*got->total) +
                                  ")");
-  if (got->range != range || !got->total)
+  const Range part = got->range.value_or(Range{});
+  if (part.empty() || part.offset != range.offset || part.end() > range.end() || !got->total)
     return fail(Code::protocol, "the server answers " + shown(text) + " to " + range_text(range));
   Result<std::optional<uint64_t>> length = http::content_length(head);
   if (!length) return fail(std::move(length.error()));
-  if (*length && **length != range.length)
+  if (*length && **length != part.length)
     return fail(Code::protocol, "Content-Length " + std::to_string(**length) +
                                     " contradicts Content-Range " + shown(text));
-  return {};
+  return part.length;
 }
 
 // An encoding although identity was asked for. It is either the object's own: S3 and others keep one
@@ -77,6 +79,7 @@ Code code_of_status(int status) {
     case 429:
     case 503: return Code::busy;
     case 412: return Code::stale;
+    case 304: return Code::protocol;  // nobody asked whether anything changed
     case 416: return Code::out_of_range;
     default: break;
   }
@@ -206,9 +209,10 @@ class HttpObject::OpenAnswer final : public Answer {
     if (!got->total)
       return fail(Code::unsupported, "the server does not tell the object's size");
     const uint64_t size = *got->total;
-    const Range first{0, std::min(size, kFirstBytes)};
-    if (Result<> right = check_range(head, first, size); !right) return right;
-    expected_ = first.length;
+    Result<uint64_t> announced = check_range(head, {0, std::min(size, kFirstBytes)}, size);
+    if (!announced) return fail(std::move(announced.error()));
+    expected_ = *announced;
+    object_.keep_prefix_ = false;
     return object_.adopt(head, size);
   }
 
@@ -243,6 +247,8 @@ class HttpObject::ReadAnswer final : public Answer {
       : Answer(*object.dialect_), object_(object), range_(range), sink_(sink) {}
 
   uint64_t delivered() const { return delivered_; }
+  // All that it announced, which may be less than was asked for.
+  bool whole() const { return delivered_ > 0 && delivered_ == announced_; }
 
  private:
   Result<> accept(const Head& head) override {
@@ -251,11 +257,14 @@ class HttpObject::ReadAnswer final : public Answer {
     if (Result<> same = object_.check_version(head); !same) return same;
     if (head.status == 200)
       return fail(Code::unsupported, "the server ignores ranges (200 instead of 206)");
-    return check_range(head, range_, object_.info_.size);
+    Result<uint64_t> announced = check_range(head, range_, object_.info_.size);
+    if (!announced) return fail(std::move(announced.error()));
+    announced_ = *announced;
+    return {};
   }
 
   Result<> take(std::span<const std::byte> data) override {
-    if (data.size() > range_.length - delivered_)
+    if (data.size() > announced_ - delivered_)
       return fail(Code::protocol, "the answer is longer than announced");
     sink_.bytes(range_.offset + delivered_, data);
     delivered_ += data.size();
@@ -266,6 +275,7 @@ class HttpObject::ReadAnswer final : public Answer {
   const HttpObject& object_;
   Range range_;
   resource::Sink& sink_;
+  uint64_t announced_ = 0;
   uint64_t delivered_ = 0;
 };
 
@@ -345,10 +355,6 @@ http::Priority priority_of(resource::Urgency urgency) {
   }
 }
 
-bool is_given_up(const Result<>& done) {
-  return !done && (done.error().code == Code::canceled || done.error().code == Code::timed_out);
-}
-
 // Signed URLs, to which stores and hubs redirect, are good for some minutes. Storage of Google's
 // says 400 then, others 401 or 403, and some have moved the object by then.
 bool may_have_expired(int status) {
@@ -401,7 +407,7 @@ loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
       co_return done;
     }
     // Of an error answer even a part says more than how its transfer ended.
-    if (is_given_up(done)) co_return done;
+    if (!done && done.error().code == Code::canceled) co_return done;
     Result<std::optional<http::Target>> next =
         dialect_->redirect(target, head, answer.text());
     if (!next) co_return fail(std::move(next.error()));
@@ -455,6 +461,11 @@ Failure final_failure(Error error, const std::optional<Error>& before, bool out_
                                    (in_mid_attempt ? before->message : error.message));
 }
 
+Failure no_first_bytes() {
+  return fail(Code::protocol, "the server finds no " + range_text({0, kFirstBytes}) +
+                                  " in an object that has some");
+}
+
 }  // namespace
 
 loop::Task<Result<std::unique_ptr<resource::Resource>>> HttpObject::open(
@@ -484,6 +495,7 @@ loop::Task<Result<>> HttpObject::attempt_open(resource::Request request) {
     if (done.error().code == Code::out_of_range) {
       const auto range = http::parse_content_range(answer.answer().field("content-range"));
       if (range && range->total == 0u) co_return adopt(answer.answer(), 0);
+      if (range && range->total) co_return no_first_bytes();
       auto confirming = confirm_empty(request);
       co_return co_await confirming;
     }
@@ -504,8 +516,9 @@ loop::Task<Result<>> HttpObject::confirm_empty(resource::Request request) {
   auto performing = perform({}, request, answer);
   Result<> done = co_await performing;
   if (done && answer.adopted() && info_.size == 0) co_return Result<>();
-  if (!done && is_error(answer.answer().status)) co_return done;
-  co_return fail(Code::protocol, "the server finds no bytes 0-65535 in an object that has some");
+  const int status = answer.answer().status;
+  if (!done && is_error(status) && status != 416) co_return done;
+  co_return no_first_bytes();
 }
 
 // What of `range` the kept first bytes hold; they go once the last one was asked for.
@@ -533,6 +546,10 @@ loop::Task<Result<>> HttpObject::read(Range range, resource::Request request,
     at += answer.delivered();
     // All is here, even if the connection broke before the answer's formal end.
     if (at == range.end() && (done || done.error().code == Code::network)) break;
+    if (done && answer.whole()) {  // the server prefers smaller pieces
+      retry.progress();
+      continue;
+    }
     if (done) done = fail(Code::network, "the answer ended early");
 
     Error& error = done.error();

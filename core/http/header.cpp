@@ -74,9 +74,11 @@ Result<> HeadParser::line(std::string_view text) {
   if (!text.empty()) return field_line(text);
   if (head_.status >= 200) {
     complete_ = true;
-  } else {
-    head_ = {};
+    return {};
   }
+  // What follows would be no HTTP any more, and nobody has asked for another protocol.
+  if (head_.status == 101) return malformed("it switches to another protocol");
+  head_ = {};
   return {};
 }
 

@@ -90,7 +90,8 @@ TEST_F(ObjectTest, RightInSpiteOfEverything) {
            "garbled-chunked/n=20000", "drip/n=16384/ms=1", "500/times=3", "503/times=3",
            "429/times=1/retry_after=1", "reset-on-accept/times=3", "reset-in-headers/times=3",
            "close-before-headers/times=3", "garbage/times=3", "wrong-content-range/times=3",
-           "content-range/times=3", "multipart/times=2", "long-chunked/times=2",
+           "content-range/times=3", "multipart/times=2", "shorter-range", "shorter-range/after=1",
+           "shorter-range/every=2", "shorter-range/times=1", "long-chunked/times=2",
            "500/after=1/times=5", "503/every=2", "reset-on-accept/every=2", "garbage/every=2",
            "stall-in-body/ms=300/n=1000", "redirect", "redirect/code=301", "redirect/code=303",
            "redirect/code=307", "redirect/code=308", "redirect/after=1", "redirect/every=2",
@@ -132,6 +133,11 @@ TEST_F(ObjectTest, RefusedAtOpen) {
            {"redirect-loop", Code::unsupported, "in a circle"},
            {"redirect/to=news:h", Code::unsupported, "a redirect to what is no http"},
            {"status/code=302", Code::unsupported, "a redirect to nowhere (302)"},
+           {"not-modified/after=0", Code::protocol, "304"},
+           {"416", Code::protocol, "finds no bytes=0-65535 in an object that has some"},
+           {"status/code=416", Code::protocol, "finds no bytes"},
+           {"switching-protocols", Code::protocol, "another protocol"},
+           {"longer-range", Code::protocol, "bytes 0-65635/300000"},
            {"wrong-content-range", Code::protocol, "bytes 1-"},
            {"content-range", Code::protocol, "Content-Range"},
            {"content-range/value=bytes%200-65535", Code::protocol, "Content-Range"},
@@ -226,6 +232,23 @@ TEST_F(ObjectTest, AFailureOutlastsTheDeadline) {
   EXPECT_EQ(open("500/size=300000/x").error().code, Code::io);
   const Opened hasty = open("500/size=300000/x", {}, 40ms);
   EXPECT_EQ(hasty.error().code, Code::timed_out) << hasty.error().message;
+}
+
+TEST_F(ObjectTest, ARefusalCountsBeforeItsTextIsComplete) {
+  const Opened object = open("error-stalls/x", {}, 300ms);
+  EXPECT_EQ(object.error().code, Code::denied) << object.error().message;
+  const Opened busy = open("stall-in-body/x", {}, 300ms);
+  EXPECT_EQ(busy.error().code, Code::timed_out) << busy.error().message;
+}
+
+// A server may send less than it was asked for, as long as it says so.
+TEST_F(ObjectTest, AShorterRangeIsProgress) {
+  const Opened object = open("shorter-range/size=300000/x");
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_EQ((*object)->info().size, 300000u);
+  const auto begin = Clock::now();
+  EXPECT_TRUE(read(**object, {0, 300000}));
+  EXPECT_LT(Clock::now() - begin, 30s);
 }
 
 TEST_F(ObjectTest, SmallObjectsNeedNoRanges) {

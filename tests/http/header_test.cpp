@@ -37,6 +37,12 @@ TEST(HeadParser, SkipsInterimAnswersAndTrailers) {
   EXPECT_EQ(head->field("etag"), "\"late\"");
 }
 
+TEST(HeadParser, RefusesAnotherProtocol) {
+  const Result<Head> head =
+      parse({"HTTP/1.1 101 Switching Protocols\r\n", "Upgrade: h2c\r\n", "\r\n"});
+  EXPECT_EQ(head.error().code, Code::protocol);
+}
+
 TEST(HeadParser, RefusesWhatIsNoHead) {
   for (const char* status : {"", "ICY 200 OK", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20",
                              "HTTP/1.1 abc", "HTTP/1.1 2000", "HTTP/1.1 -20 x", "HTTP/1.1 099 x"})
