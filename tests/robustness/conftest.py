@@ -16,7 +16,7 @@ import expectations  # noqa: E402
 import faults  # noqa: E402
 import servers  # noqa: E402
 
-SIZES = {"http": (5 << 20) + 123, "s3": (16 << 20) + 77}
+SIZES = {"http": (1 << 20) + 123, "s3": (6 << 20) + 77}
 STEPS = [("http", "info"), ("http", "ranges"), ("http", "touch"), ("http", "cp"),
          ("s3", "read"), ("s3", "populate"), ("s3", "touch")]
 HANG = 120  # seconds

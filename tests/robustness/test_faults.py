@@ -34,8 +34,9 @@ def test_scenario(name, results):
         text = result["text"].rstrip("\n")
         if result["outcome"] not in ("right", "SIGBUS") and not (text and text.isprintable()):
             wrong[f"no clear message: {text!r}"].append(f"{scheme} {step}")
-    assert not wrong, f"{faults.SCENARIOS[name]}\n" + "\n".join(
-        f"{', '.join(steps)}: {what}" for what, steps in wrong.items())
+    if wrong:
+        pytest.fail(f"{faults.SCENARIOS[name]}\n" + "\n".join(
+            f"{', '.join(steps)}: {what}" for what, steps in wrong.items()), pytrace=False)
 
 
 # After these the object can be read again. What says that it is another one is for good.
