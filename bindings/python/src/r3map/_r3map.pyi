@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 from ._errors import Error
 
@@ -34,10 +34,12 @@ def open_async(name: bytes, url: str, options: Options, queue: Queue, tag: int) 
 def stats_text(format: int) -> str: ...
 def read_ended(buffer: bytes) -> None: ...
 
+@disjoint_base
 class Queue:
     def descriptor(self) -> int: ...
     def take(self) -> tuple[int, int, int, str] | None: ...
 
+@disjoint_base
 class Resource:
     def __init__(self, name: bytes, url: str, options: Options) -> None: ...
     @property
@@ -47,6 +49,7 @@ class Resource:
     def read(self, offset: int, length: int) -> bytes: ...
     def transfer(self, write: Callable[[memoryview], object]) -> None: ...
 
+@disjoint_base
 class Options:
     # `priority`: a buffer of pairs of uint64, offset and length.
     def __init__(
@@ -62,6 +65,7 @@ class Options:
         pull_order: bytes | None = None,
     ) -> None: ...
 
+@disjoint_base
 class Region:
     @property
     def url(self) -> str: ...

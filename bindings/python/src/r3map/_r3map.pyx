@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 """The C ABI for Python: handles, waiting that Ctrl-C ends, and the buffer protocol.
 
 Whatever has an opinion (defaults, slices, NumPy) is in _region.py.
@@ -169,10 +170,12 @@ cdef class Options:
     """A r3map_options. `ranges` are the priority: a buffer of pairs of uint64."""
     cdef r3map_options *handle
 
-    def __cinit__(self, dict texts, deadline=None, chunk_size=None, budget=None, pull=None,
-                  const uint64_t[::1] priority=None, fetch_limits=None, trace=None,
-                  pull_order=None):
+    def __cinit__(self, *args, **kwargs):
         check(r3map_options_new(&self.handle))
+
+    def __init__(self, dict texts, deadline=None, chunk_size=None, budget=None, pull=None,
+                 const uint64_t[::1] priority=None, fetch_limits=None, trace=None,
+                 pull_order=None):
         for name, value in texts.items():
             check(r3map_options_set(self.handle, name, value))
         if deadline is not None:
