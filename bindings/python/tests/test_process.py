@@ -191,6 +191,15 @@ def test_regions_left_open_at_the_end(make_file):
     assert (result.returncode, result.stdout.strip(), result.stderr) == (0, str(sum(data)), "")
 
 
+def test_import_brings_little_along():
+    result = run_python("""
+        import sys, r3map
+        r3map.open("memory:5").read()
+        print([name for name in ("asyncio", "ssl", "numpy", "fsspec") if name in sys.modules])
+        """)
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
 IMPORTS = """
     import ctypes, errno, os, socket, struct, sys, warnings
     import numpy, r3map

@@ -1,6 +1,6 @@
 """What `await` needs: one r3map queue for each event loop, whose descriptor the loop watches.
 
-Thread: that of the loop, but for `_Completions.of`.
+Thread: that of the loop, but for `Completions.of`.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class _Operation:
             self.undo(value)
 
 
-class _Completions:
+class Completions:
     """Those of one event loop."""
 
     # They outlive their loop as long as something is under way: a read's buffer must.
-    _all: set[_Completions] = set()
+    _all: set[Completions] = set()
     _lock = threading.Lock()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -64,7 +64,7 @@ class _Completions:
         loop.add_reader(self._queue.descriptor(), self._take)
 
     @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop) -> _Completions:
+    def of(cls, loop: asyncio.AbstractEventLoop) -> Completions:
         with cls._lock:
             for there in list(cls._all):
                 other = there._loop()
@@ -117,11 +117,11 @@ class _Completions:
                 self._operations.pop(tag).end(value, code, message)
 
 
-os.register_at_fork(after_in_child=_Completions.forget_all)
+os.register_at_fork(after_in_child=Completions.forget_all)
 
 
-def completions() -> _Completions:
-    return _Completions.of(asyncio.get_running_loop())
+def completions() -> Completions:
+    return Completions.of(asyncio.get_running_loop())
 
 
 class Opening:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from typing import IO, NamedTuple
@@ -109,7 +108,7 @@ def _file(path: Path, size: int) -> Iterator[IO[bytes]]:
     target = os.path.realpath(path)  # a link stays what it is
     folder, name = os.path.split(target)
     # In the same folder, so that it can be renamed; hidden, and short enough with the ending.
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}")
+    temporary = os.path.join(folder, f".{name[:100]}.{os.urandom(4).hex()}")
     try:
         with open(temporary, "xb") as file:
             if mode is not None:

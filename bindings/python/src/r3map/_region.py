@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import operator
 import os
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from . import _arguments, _r3map
 from ._arguments import OptionValue, Path, Ranges
-from ._asyncio import Opening, completions
 from ._errors import Error, InvalidError, RangeError, StaleError
 from ._progress import Progress, reporter
 
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
     import numpy
     import numpy.typing
     from typing_extensions import Self, Unpack
+
+    from ._asyncio import Completions, Opening
 
 Pull = Literal["readahead", "all", "none"]
 StatsFormat = Literal["json", "prometheus"]
@@ -246,12 +246,12 @@ class Region(_r3map.Region):
     async def populate_async(self, offset: int = 0, length: int | None = None) -> None:
         """As `populate`, for asyncio. Cancelling ends the wait, not the fetches."""
         span = self._range(offset, length)
-        await completions().run(partial(self._populate_async, span=span), self.url)
+        await _completions().run(partial(self._populate_async, span=span), self.url)
 
     async def pin_async(self, offset: int = 0, length: int | None = None) -> Pin:
         """As `pin`, for asyncio: ``with await region.pin_async(…):``."""
         span = self._range(offset, length)
-        await completions().run(
+        await _completions().run(
             partial(self._pin_async, span=span), self.url, lambda _: self._unpin(*span)
         )
         return Pin(self, *span)
@@ -261,13 +261,13 @@ class Region(_r3map.Region):
         span = self._range(offset, length)
         if (result := self._read_resident(*span)) is not None:
             return result
-        _, filled = await completions().run(partial(self._read_async, span=span), self.url)
+        _, filled = await _completions().run(partial(self._read_async, span=span), self.url)
         assert filled is not None
         return filled
 
     async def wait_async(self) -> None:
         """As `wait`, for asyncio."""
-        await completions().run(self._wait_async, self.url)
+        await _completions().run(self._wait_async, self.url)
 
     def evict(self, offset: int = 0, length: int | None = None) -> None:
         """Gives the memory of a range back, but for pinned pages. A touch fetches it again."""
@@ -341,6 +341,8 @@ class Region(_r3map.Region):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        import asyncio
+
         # Ends what is under way, and waits for that.
         await asyncio.get_running_loop().run_in_executor(None, self._let_go)
 
@@ -450,6 +452,8 @@ def open_async(url: Path, mode: str = "r", **options: Unpack[OpenOptions]) -> Op
 
     ``region = await r3map.open_async(url)``, or ``async with r3map.open_async(url) as region:``.
     """
+    from ._asyncio import Opening
+
     name, text = _arguments.names(url)
 
     async def opened() -> Region:
@@ -459,7 +463,7 @@ def open_async(url: Path, mode: str = "r", **options: Unpack[OpenOptions]) -> Op
             region._adopt(value, text)
             region._let_go()
 
-        value, _ = await completions().run(
+        value, _ = await _completions().run(
             lambda queue, tag: _r3map.open_async(name, text, prepared, queue, tag), text, undo
         )
         if region._adopt(value, text):
@@ -467,6 +471,13 @@ def open_async(url: Path, mode: str = "r", **options: Unpack[OpenOptions]) -> Op
         return region
 
     return Opening(opened)
+
+
+def _completions() -> Completions:
+    # Imported by who uses it: asyncio brings much along, TLS for one.
+    from ._asyncio import completions
+
+    return completions()
 
 
 def _prepare(mode: str, **given: Unpack[OpenOptions]) -> tuple[Region, _r3map.Options]:
