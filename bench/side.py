@@ -11,11 +11,13 @@ is to tell. Every value that was read is checked, after the clock has stopped.
 import json
 import math
 import mmap
+import os
 import pathlib
 import random
 import resource
 import statistics
 import sys
+import tempfile
 import time
 
 import numpy
@@ -128,8 +130,24 @@ def task_stride(client, site, step):
     return {"seconds": seconds}
 
 
+def task_replay(client, site, count, replay=True):
+    """The same pages as the first time, in an order that looks random, from a second open on."""
+    offsets = random_pages(site.size, count)
+    with tempfile.TemporaryDirectory(prefix="r3map-bench-") as folder:
+        trace = os.path.join(folder, "trace")
+        client.open(trace=trace)
+        check([client.page(offset) for offset in offsets], offsets)
+        client.close()
+        start = time.perf_counter()
+        client.open(**({"pull_order": trace} if replay else {}))
+        values = [client.page(offset) for offset in offsets]
+        seconds = time.perf_counter() - start
+    check(values, offsets)
+    return {"seconds": seconds}
+
+
 TASKS = {"sum": task_sum, "first": task_first, "random": task_random, "gather": task_gather,
-         "stride": task_stride}
+         "stride": task_stride, "replay": task_replay}
 
 
 def main():

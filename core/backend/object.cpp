@@ -286,7 +286,7 @@ HttpObject::HttpObject(loop::Loop& loop, http::Client& client, std::unique_ptr<D
     : loop_(loop), client_(client), dialect_(std::move(dialect)), target_(dialect_->home()),
       pin_(pin) {
   info_.granule = 64 << 10;
-  info_.preferred_request = 8 << 20;
+  info_.preferred_request = 32 << 20;
   info_.parallel_requests = 4;
   info_.worth_hedging = true;
 }
