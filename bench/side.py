@@ -10,7 +10,6 @@ is to tell. Every value that was read is checked, after the clock has stopped.
 
 import json
 import math
-import mmap
 import os
 import pathlib
 import random
@@ -27,7 +26,6 @@ from harness import content, places
 
 GiB = 1 << 30
 FLOATS = 4
-MADV_POPULATE_WRITE = 23  # Python has no name for it
 
 
 def check(values, offsets):
@@ -36,13 +34,6 @@ def check(values, offsets):
         right = content.values(offset // FLOATS, 1)[0]
         if value != right:
             sys.exit(f"wrong bytes: at {offset} there is {value}, not {right}")
-
-
-def warm_memory(size):
-    """Touches memory and gives it back. A virtual machine's host may have to find the pages that
-    its guest has not used for a while, which would be charged to whoever comes first."""
-    with mmap.mmap(-1, size) as memory:
-        memory.madvise(MADV_POPULATE_WRITE)
 
 
 def random_pages(size, count, seed=1):
@@ -160,7 +151,6 @@ def main():
         given[whose or "task"][option] = json.loads(value)
     client = peers.load(name)(site, **given["peer"])
     client.prepare()
-    warm_memory(site.size * 9 // 8)
     try:
         told = TASKS[task](client, site, **given["task"]) | client.stats()
     finally:
