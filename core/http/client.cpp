@@ -164,6 +164,7 @@ struct Client::Impl {
   void start_queued();
   void start(std::list<Transfer*>& queue);
   Result<> prepare(Transfer& transfer);
+  static void prepare_method(CURL* easy, const Request& request);
   void detach(Transfer& transfer);
   CURL* new_handle();
   void remember(const Connection& connection);
@@ -480,6 +481,8 @@ Result<> Client::Impl::prepare(Transfer& transfer) {
   CURL* easy = transfer.easy = new_handle();
   if (!easy) return out_of_memory();
   transfer.headers = curl_slist_append(nullptr, "Accept-Encoding: identity");
+  // No waiting for a "100 Continue" before a small body.
+  if (!transfer.request.body.empty()) transfer.request.headers.push_back("Expect:");
   for (const std::string& header : transfer.request.headers) {
     // A line break would begin a header of its own.
     if (header.find_first_of("\r\n") != std::string::npos)
@@ -500,7 +503,8 @@ Result<> Client::Impl::prepare(Transfer& transfer) {
   // Without one of the request's own, libcurl asks the environment, no_proxy included.
   const std::string& proxy = transfer.request.proxy;
   curl_easy_setopt(easy, CURLOPT_PROXY, proxy.empty() ? nullptr : proxy.c_str());
-  curl_easy_setopt(easy, CURLOPT_NOPROXY, proxy.empty() ? nullptr : "");
+  curl_easy_setopt(easy, CURLOPT_NOPROXY,
+                   transfer.request.direct ? "*" : proxy.empty() ? nullptr : "");
   curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, bundle);
   curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, folder);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers);
@@ -510,9 +514,22 @@ Result<> Client::Impl::prepare(Transfer& transfer) {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
+  prepare_method(easy, transfer.request);
   if (curl_easy_setopt(easy, CURLOPT_URL, transfer.request.url.c_str()) != CURLE_OK)
     return out_of_memory();
   return {};
+}
+
+// Handles are used again, so a GET must undo what a POST has set. The body stays where it is.
+void Client::Impl::prepare_method(CURL* easy, const Request& request) {
+  if (request.method == "GET") {
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, nullptr);
+    return;
+  }
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.data());
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body.size()));
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
 }
 
 // Takes a transfer that is over away from libcurl and lets its task go on.

@@ -25,13 +25,15 @@ enum class Priority : uint8_t {
 };
 inline constexpr size_t kPriorities = 3;
 
-// A GET; what else there is comes with its users.
 struct Request {
   std::string url;                   // without user and password
+  std::string method = "GET";        // or PUT, POST
+  std::string body;                  // of a PUT or POST; small
   std::vector<std::string> headers;  // "Name: value"
   std::string ca_bundle;             // a file; empty: the system's
   bool verify = true;                // the server's certificate
   std::string proxy;                 // a URL, whatever the environment says; empty: the latter
+  bool direct = false;               // past any proxy: the peer is this machine's own
   Priority priority = Priority::bulk;
   loop::Deadline deadline = loop::kNever;
   std::stop_token stop;  // requested on the loop's thread, even from inside the receiver

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <nlohmann/json.hpp>
 
 #include "base/limits.hpp"
 #include "loop/event.hpp"
+#include "support/cloud_server_process.hpp"
 #include "support/fault_server_process.hpp"
 #include "support/loop_fixture.hpp"
 
@@ -94,6 +96,40 @@ TEST_F(ClientTest, GetsAnAnswer) {
   EXPECT_EQ(recorder.answer.status, 200);
   EXPECT_EQ(recorder.received, 3000000u);
   EXPECT_EQ(recorder.wrong, 0u);
+}
+
+// A handle of libcurl's serves requests of all methods, one after the other.
+TEST_F(ClientTest, SendsBodies) {
+  test::CloudServer server;
+  struct Text : Receiver {
+    Result<> head(const Head&) override { return {}; }
+    Result<> body(std::span<const std::byte> data) override {
+      text.append(reinterpret_cast<const char*>(data.data()), data.size());
+      return {};
+    }
+    std::string text;
+  };
+  for (const auto& [method, body] :
+       {std::pair("POST", std::string("a=b&c")), std::pair("GET", std::string()),
+        std::pair("PUT", std::string()), std::pair("PUT", std::string(100000, 'x')),
+        std::pair("GET", std::string())}) {
+    Request asked = request("");
+    asked.url = server.url("echo/x");
+    asked.method = method;
+    asked.body = body;
+    asked.headers = {"X-Mine: 1", "Content-Type: text/plain"};
+    asked.direct = true;
+    Text answer;
+    const Result<> done = run<void>([&] { return client_->perform(asked, answer); });
+    ASSERT_TRUE(done) << done.error().message;
+    const nlohmann::json echo = nlohmann::json::parse(answer.text);
+    EXPECT_EQ(echo["method"], method);
+    EXPECT_EQ(echo["body"], body);
+    EXPECT_EQ(echo["headers"]["x-mine"], "1");
+    EXPECT_EQ(echo["headers"]["content-type"], "text/plain");
+    EXPECT_FALSE(echo["headers"].contains("expect"));
+    EXPECT_EQ(echo["headers"].contains("content-length"), method != std::string("GET"));
+  }
 }
 
 TEST_F(ClientTest, ErrorAnswersAndRedirectsAreAnswers) {
