@@ -84,7 +84,7 @@ Result<Engine*> Engine::get() {
   const Result<int> http = engine->loop_->wait<int>([&] { return engine->open_http(); });
   if (!http) return fail(http.error());
   backend::register_http(engine->registry_, *engine->loop_, *engine->http_);
-  backend::s3::register_s3(engine->registry_, *engine->loop_, *engine->http_);
+  backend::s3::register_s3(engine->registry_, *engine->loop_, *engine->http_, engine->io_);
   current = engine.release();
   // After OpenSSL has registered its own clean-up, so that ours comes first.
   std::atexit([] {

@@ -378,6 +378,10 @@ loop::Task<Result<>> HttpObject::get(const http::Target& target, std::vector<htt
                                      resource::Request request, Answer& answer) {
   // Before the request is signed: OpenSSL may have cleaned up.
   if (client_.closed()) co_return http::Client::refusal();
+  if (!dialect_->ready()) {
+    auto preparing = dialect_->make_ready(request);
+    if (Result<> ready = co_await preparing; !ready) co_return ready;
+  }
   http::Request get = dialect_->request(target, std::move(fields));
   get.priority = priority_of(request.urgency);
   get.deadline = request.deadline;
@@ -387,13 +391,15 @@ loop::Task<Result<>> HttpObject::get(const http::Target& target, std::vector<htt
 }
 
 // One attempt, to its end: through redirects, and where the place to which they have led before
-// refuses us, from home once more. An error answer becomes the error that it means.
+// refuses us, from home once more, and once more with new credentials. An error answer becomes the error that it means.
 loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
                                          resource::Request request, Answer& answer) {
   http::Target target = target_;
   std::vector<http::Target> visited;
   bool from_home = target == dialect_->home();
+  bool renewed = false;
   for (;;) {
+    const auto begun = loop::Clock::now();
     auto getting = get(target, fields, request, answer);
     Result<> done = co_await getting;
     const Head& head = answer.answer();
@@ -419,6 +425,8 @@ loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
       from_home = true;
       visited.clear();
       target = dialect_->home();
+    } else if (!renewed && dialect_->renew(begun, head, answer.text())) {
+      renewed = true;
     } else {
       co_return fail(error_of(target, answer));
     }

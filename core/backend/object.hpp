@@ -26,6 +26,10 @@ class Dialect {
   // Where the object is asked for first.
   virtual const http::Target& home() const = 0;
 
+  // Whether request() has all that it needs. If not, make_ready() waits for it.
+  virtual bool ready() const { return true; }
+  virtual loop::Task<Result<>> make_ready(resource::Request) const { co_return Result<>(); }
+
   // A GET of the object at `target` with these header fields, authenticated as far as that place
   // may know. Made anew for each attempt, as signatures hold the time.
   virtual http::Request request(const http::Target& target,
@@ -41,6 +45,12 @@ class Dialect {
   virtual Result<> accept(const http::Head& head) const {
     (void)head;
     return {};
+  }
+
+  // Whether the error answer to the request() of that time means that another one would be
+  // authenticated better.
+  virtual bool renew(loop::Clock::time_point, const http::Head&, std::string_view) const {
+    return false;
   }
 
   // What an answer means that is none of 200, 206, 412, 416. `body` may be cut off.
@@ -65,6 +75,8 @@ struct HttpOptions {
   std::string ca_bundle;
   bool verify = true;
   std::string proxy;
+
+  auto operator<=>(const HttpOptions&) const = default;
 
   // A GET of `url` with these settings and no header field yet.
   http::Request request(std::string url) const;

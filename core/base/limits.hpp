@@ -48,6 +48,17 @@ inline constexpr size_t kDemandConnections = 8;  // of these, only page faults m
 inline constexpr size_t kRedirects = 5;  // one after the other
 inline constexpr size_t kQueuedRequests = 1 << 16;
 
+// Credentials: files, programs and services that hold them.
+inline constexpr size_t kConfigFile = 1 << 20;
+inline constexpr size_t kConfigLine = 16 << 10;
+inline constexpr size_t kConfigSections = 4096;
+inline constexpr size_t kConfigSettings = 256;       // in one section
+inline constexpr size_t kCredentialAnswer = 64 << 10;
+inline constexpr size_t kAssumedRoles = 8;           // one from the other
+inline constexpr size_t kProviders = 64;             // kept for opens to come
+inline constexpr std::chrono::seconds kCredentialDeadline{60};  // for all steps of a refresh
+inline constexpr std::chrono::seconds kMetadataDeadline{1};     // of instance metadata's first answer
+
 inline constexpr std::chrono::seconds kDeadline{60};        // a fault's, unless an option says else
 inline constexpr std::chrono::seconds kSlowFault{1};  // logged, unless R3MAP_SLOW_MS says else
 // How long a fault's SIGBUS, which may end the process, waits for its line to be in the log.

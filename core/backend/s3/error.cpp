@@ -152,6 +152,13 @@ std::string region_of(const http::Head& head, const ErrorText& error) {
   return says_so || redirects ? error.region : std::string();
 }
 
+bool rejects_keys(const ErrorText& error) {
+  static constexpr std::array<std::string_view, 5> kCodes = {
+      "ExpiredToken", "TokenRefreshRequired", "InvalidToken", "InvalidTokenId",
+      "InvalidAccessKeyId"};
+  return std::find(kCodes.begin(), kCodes.end(), error.code) != kCodes.end();
+}
+
 Error explain_error(const http::Head& head, std::string_view body, const Asker& asker) {
   const ErrorText error = parse_error(head, body);
   const Known* const known = find_known(head, error);

@@ -33,4 +33,7 @@ struct Asker {
 // The text of an unknown error is the server's own.
 Error explain_error(const http::Head& head, std::string_view body, const Asker& asker);
 
+// The keys have expired, or are not known (any more): others may do.
+bool rejects_keys(const ErrorText& error);
+
 }  // namespace r3map::backend::s3

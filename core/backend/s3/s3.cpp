@@ -2,7 +2,8 @@
 
 #include "backend/object.hpp"
 #include "backend/s3/address.hpp"
-#include "backend/s3/credentials.hpp"
+#include "backend/s3/credentials/provider.hpp"
+#include "backend/s3/credentials/settings.hpp"
 #include "backend/s3/error.hpp"
 #include "backend/s3/object_options.hpp"
 #include "backend/s3/sigv4.hpp"
@@ -11,13 +12,14 @@ namespace r3map::backend::s3 {
 
 namespace {
 
-// Thread: immutable.
+// Thread: the home loop.
 class S3Dialect final : public Dialect {
  public:
-  S3Dialect(http::Target home, std::optional<Credentials> credentials, ObjectOptions object,
+  // Without a provider: anonymous.
+  S3Dialect(http::Target home, std::shared_ptr<Provider> provider, ObjectOptions object,
             HttpOptions options)
       : home_(std::move(home)),
-        credentials_(std::move(credentials)),
+        provider_(std::move(provider)),
         object_(std::move(object)),
         options_(std::move(options)) {
     home_.path += version_query(object_);
@@ -25,11 +27,16 @@ class S3Dialect final : public Dialect {
 
   const http::Target& home() const override { return home_; }
 
+  bool ready() const override { return !provider_ || provider_->ready(); }
+  loop::Task<Result<>> make_ready(resource::Request request) const override {
+    return provider_->wait(std::move(request));
+  }
+
   http::Request request(const http::Target& target,
                         std::vector<http::Field> fields) const override {
     http::Request request = options_.request(target.url());
     fields.insert(fields.end(), object_.fields.begin(), object_.fields.end());
-    if (credentials_) sign(target, fields);
+    if (provider_) sign(target, fields);
     for (const http::Field& field : fields)
       request.headers.push_back(field.name + ": " + field.value);
     return request;
@@ -47,6 +54,11 @@ class S3Dialect final : public Dialect {
     return check_version_id(object_, head);
   }
 
+  bool renew(loop::Clock::time_point signed_at, const http::Head& head,
+             std::string_view body) const override {
+    return provider_ && rejects_keys(parse_error(head, body)) && provider_->reject(signed_at);
+  }
+
   Error explain(const http::Head& head, std::string_view body) const override {
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     return explain_error(head, body, {credentials_ ? credentials_->key : "", "", now});
@@ -54,23 +66,24 @@ class S3Dialect final : public Dialect {
 
  private:
   void sign(const http::Target& target, std::vector<http::Field>& fields) const {
+    const Credentials& credentials = provider_->credentials();
     const Scope scope{std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()),
                       target.region};
     fields.push_back({"Host", target.host});
     fields.push_back({"x-amz-date", amz_date(scope.time)});
     fields.push_back({"x-amz-content-sha256", std::string(kEmptyHash)});
-    if (!credentials_->token.empty())
-      fields.push_back({"x-amz-security-token", credentials_->token});
+    if (!credentials.token.empty())
+      fields.push_back({"x-amz-security-token", credentials.token});
     Signable signable;
     signable.path = target.path.substr(0, target.path.find('?'));  // of a key it is %3F
     if (!object_.version_id.empty()) signable.query = {{"versionId", object_.version_id}};
     signable.fields = fields;
     signable.payload_hash = kEmptyHash;
-    fields.push_back({"Authorization", authorization(signable, scope, *credentials_)});
+    fields.push_back({"Authorization", authorization(signable, scope, credentials)});
   }
 
   http::Target home_;
-  std::optional<Credentials> credentials_;
+  std::shared_ptr<Provider> provider_;
   ObjectOptions object_;
   HttpOptions options_;
 };
@@ -80,50 +93,57 @@ struct Opening {
   Pin pin;
 };
 
-Result<Opening> prepare(const resource::Url& url, const resource::Options& options) {
-  if (!url.has_authority) return fail(Code::invalid, "expected s3://bucket/key");
+Result<Opening> prepare(const resource::Url& url, const resource::Options& options,
+                        const Settings& settings, std::shared_ptr<Provider> provider) {
   Result<Place> place = parse_place(url.rest);
   if (!place) return fail(std::move(place.error()));
-  Result<HttpOptions> http_options = parse_http_options(options);
-  if (!http_options) return fail(std::move(http_options.error()));
-  const std::string region = find_region(options, process_environment);
   const auto style = options.find("addressing_style");
-  Result<http::Target> home = locate(*place, find_endpoint(options, process_environment), region,
+  Result<http::Target> home = locate(*place, settings.endpoint, settings.region,
                                      style == options.end() ? "auto" : style->second);
   if (!home) return fail(std::move(home.error()));
-  Result<std::optional<Credentials>> credentials = find_credentials(options, process_environment);
-  if (!credentials) return fail(std::move(credentials.error()));
   Result<ObjectOptions> object = parse_object_options(options, *home);
   if (!object) return fail(std::move(object.error()));
-  const Pin pin = http_options->pin;
-  return Opening{std::make_unique<S3Dialect>(std::move(*home), std::move(*credentials),
-                                             std::move(*object), std::move(*http_options)),
-                 pin};
+  return Opening{std::make_unique<S3Dialect>(std::move(*home), std::move(provider),
+                                             std::move(*object), settings.http),
+                 settings.http.pin};
 }
 
-loop::Task<Result<std::unique_ptr<resource::Resource>>> open_s3(loop::Loop& loop,
-                                                                http::Client& client,
+struct Context {
+  loop::Loop& loop;
+  http::Client& client;
+  loop::WorkerPool& workers;
+  Providers providers;
+};
+
+loop::Task<Result<std::unique_ptr<resource::Resource>>> open_s3(std::shared_ptr<Context> context,
                                                                 resource::Url url,
                                                                 resource::Options options,
                                                                 resource::Request request) {
-  Result<Opening> ready = prepare(url, options);
+  if (!url.has_authority) co_return fail(Code::invalid, "expected s3://bucket/key");
+  auto loading = load_settings(context->workers, options, Environment::of_process());
+  Result<Settings> settings = co_await loading;
+  if (!settings) co_return fail(std::move(settings.error()));
+  auto provider = settings->anonymous ? nullptr : context->providers.of(*settings, options);
+  Result<Opening> ready = prepare(url, options, *settings, std::move(provider));
   if (!ready) co_return fail(std::move(ready.error()));
-  auto opening =
-      HttpObject::open(loop, client, std::move(ready->dialect), ready->pin, std::move(request));
+  auto opening = HttpObject::open(context->loop, context->client, std::move(ready->dialect),
+                                  ready->pin, std::move(request));
   co_return co_await opening;
 }
 
 }  // namespace
 
-void register_s3(resource::Registry& registry, loop::Loop& loop, http::Client& client) {
+void register_s3(resource::Registry& registry, loop::Loop& loop, http::Client& client,
+                 loop::WorkerPool& workers) {
+  auto context = std::make_shared<Context>(
+      Context{loop, client, workers, Providers(loop, client, workers)});
   registry.add({"s3",
-                {"key", "secret", "token", "anon", "endpoint_url", "region", "addressing_style",
-                 "version_id", "requester_pays", "sse_customer_key", "pin", "ca_bundle", "verify",
-                 "proxy"},
-                [&loop, &client](resource::Url url, resource::Options options,
-                                 resource::Request request) {
-                  return open_s3(loop, client, std::move(url), std::move(options),
-                                 std::move(request));
+                {"key", "secret", "token", "profile", "anon", "endpoint_url", "region",
+                 "addressing_style", "version_id", "requester_pays", "sse_customer_key", "pin",
+                 "ca_bundle", "verify", "proxy"},
+                [context](resource::Url url, resource::Options options,
+                          resource::Request request) {
+                  return open_s3(context, std::move(url), std::move(options), std::move(request));
                 }});
 }
 

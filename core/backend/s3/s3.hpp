@@ -3,11 +3,13 @@
 
 #include "http/client.hpp"
 #include "loop/loop.hpp"
+#include "loop/worker_pool.hpp"
 #include "resource/registry.hpp"
 
 namespace r3map::backend::s3 {
 
-// The loop and the client outlive the registry.
-void register_s3(resource::Registry& registry, loop::Loop& loop, http::Client& client);
+// The loop, the client and the workers, which read AWS's files, outlive the registry.
+void register_s3(resource::Registry& registry, loop::Loop& loop, http::Client& client,
+                 loop::WorkerPool& workers);
 
 }  // namespace r3map::backend::s3

@@ -97,6 +97,8 @@ std::string scope_text(const Scope& scope) {
 
 }  // namespace
 
+std::string payload_hash(std::string_view body) { return hex(sha256(body)); }
+
 std::string amz_date(std::chrono::sys_seconds time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);

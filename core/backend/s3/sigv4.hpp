@@ -15,6 +15,8 @@ struct Credentials {
   std::string key;
   std::string secret;
   std::string token;  // of a session; may be empty
+
+  auto operator<=>(const Credentials&) const = default;
 };
 
 // What is signed. S3 takes the path as it is sent: encoded once, never normalised.
@@ -35,6 +37,8 @@ struct Scope {
 // SHA-256 of nothing, as GET's payload hash.
 inline constexpr std::string_view kEmptyHash =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+std::string payload_hash(std::string_view body);
 
 // "20150830T123600Z".
 std::string amz_date(std::chrono::sys_seconds time);

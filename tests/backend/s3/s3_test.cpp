@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+#include "support/cloud_server_process.hpp"
 #include "support/fault_server_process.hpp"
 #include "support/loop_fixture.hpp"
 
@@ -16,7 +19,7 @@ class S3Test : public test::LoopTest {
   void SetUp() override {
     on_loop([&] {
       client_ = std::move(*http::Client::open(*loop_));
-      register_s3(registry_, *loop_, *client_);
+      register_s3(registry_, *loop_, *client_, workers_);
     });
   }
   void TearDown() override {
@@ -25,7 +28,10 @@ class S3Test : public test::LoopTest {
   Opened open(std::string url, resource::Options options = {}) {
     options.emplace("key", "k");
     options.emplace("secret", "s");
-    options.emplace("endpoint_url", "http://" + server_.address());
+    return open_at("http://" + server_.address(), std::move(url), std::move(options));
+  }
+  Opened open_at(const std::string& endpoint, std::string url, resource::Options options) {
+    options.emplace("endpoint_url", endpoint);
     resource::Request request;
     request.deadline = loop::deadline_after(std::chrono::seconds(8));
     return run<std::unique_ptr<resource::Resource>>(
@@ -124,6 +130,68 @@ TEST_F(S3Test, ChecksWhatItIsGiven) {
            {{"version_id", ""}}, {{"requester_pays", "x"}}, {{"sse_customer_key", "x"}},
            {{"proxy", "x"}}, {{"bearer", "x"}}, {{"header.X", "x"}}})
     EXPECT_EQ(open("s3://ok/x", options).error().code, Code::invalid);
+}
+
+// ---- credentials
+
+// Opens with keys from a container's service that are good for a moment, or that the store says are
+// none any more.
+class S3CredentialsTest : public S3Test {
+ protected:
+  void SetUp() override {
+    S3Test::SetUp();
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    setenv("HOME", "/nowhere", 1);
+  }
+  void TearDown() override {
+    unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    unsetenv("AWS_EC2_METADATA_DISABLED");
+    S3Test::TearDown();
+  }
+
+  Opened open_with(const std::string& container, const std::string& object) {
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", cloud_.url("container/" + container).c_str(), 1);
+    return open_at(cloud_.url("s3"), "s3://bucket/" + object, {});
+  }
+  Result<> read(resource::Resource& object, uint64_t offset) {
+    std::vector<std::byte> buffer(1000);
+    resource::BufferSink sink(offset, buffer);
+    resource::Request request;
+    request.deadline = loop::deadline_after(std::chrono::seconds(20));
+    return run<void>([&] { return object.read({offset, 1000}, request, sink); });
+  }
+
+  test::CloudServer cloud_;
+};
+
+TEST_F(S3CredentialsTest, AreRenewedWhileAnObjectIsOpen) {
+  const Opened object = open_with("lifetime=1/x", "x");
+  ASSERT_TRUE(object) << object.error().message;
+  const auto end = loop::Clock::now() + std::chrono::milliseconds(2500);
+  for (uint64_t at = 100000; loop::Clock::now() < end; at += 1000) {
+    const Result<> done = read(**object, at);
+    ASSERT_TRUE(done) << done.error().message;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+TEST_F(S3CredentialsTest, ThatTheStoreCallsExpiredAreReplacedOnce) {
+  const Opened object = open_with("a", "refuse=1/x");
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_TRUE(read(**object, 100000));
+  EXPECT_EQ(open_with("b", "refuse=5/y").error().message,
+            "the token has expired (ExpiredToken, 400): get new credentials");
+}
+
+TEST_F(S3CredentialsTest, ThatCanNotBeHadAreTold) {
+  EXPECT_EQ(open_with("status=403/x", "x").error().message, "container: the answer is 403");
+  unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+  const Opened none = open_at(cloud_.url("s3"), "s3://bucket/x", {});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, Code::denied);
+  EXPECT_EQ(none.error().message.find("no credentials: environment: "), 0u);
+  EXPECT_EQ(open_at(cloud_.url("s3"), "s3://bucket/x", {{"profile", "p"}}).error().message,
+            "profile 'p' is neither in /nowhere/.aws/config nor in /nowhere/.aws/credentials");
 }
 
 }  // namespace
