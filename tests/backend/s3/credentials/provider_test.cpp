@@ -42,7 +42,10 @@ class ProviderTest : public test::LoopTest {
     const Step step = steps_.at(std::min<size_t>(searches_++, steps_.size() - 1));
     auto sleeping = loop::sleep_until(*loop_, Clock::now() + step.takes, {});
     (void)co_await sleeping;
-    if (step.until) co_await *step.until;
+    if (step.until) {
+      loop::Event& released = *step.until;
+      co_await released;
+    }
     co_return step.find();
   }
   loop::Task<Result<>> drain() {
