@@ -378,10 +378,6 @@ loop::Task<Result<>> HttpObject::get(const http::Target& target, std::vector<htt
                                      resource::Request request, Answer& answer) {
   // Before the request is signed: OpenSSL may have cleaned up.
   if (client_.closed()) co_return http::Client::refusal();
-  if (!dialect_->ready()) {
-    auto preparing = dialect_->make_ready(request);
-    if (Result<> ready = co_await preparing; !ready) co_return ready;
-  }
   http::Request get = dialect_->request(target, std::move(fields));
   get.priority = priority_of(request.urgency);
   get.deadline = request.deadline;
@@ -391,7 +387,8 @@ loop::Task<Result<>> HttpObject::get(const http::Target& target, std::vector<htt
 }
 
 // One attempt, to its end: through redirects, and where the place to which they have led before
-// refuses us, from home once more, and once more with new credentials. An error answer becomes the error that it means.
+// refuses us, from home once more, and once more with new credentials. An error answer becomes the
+// error that it means.
 loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
                                          resource::Request request, Answer& answer) {
   http::Target target = target_;
@@ -399,6 +396,10 @@ loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
   bool from_home = target == dialect_->home();
   bool renewed = false;
   for (;;) {
+    if (!dialect_->ready()) {
+      auto preparing = dialect_->make_ready(request);
+      if (Result<> ready = co_await preparing; !ready) co_return ready;
+    }
     const auto begun = loop::Clock::now();
     auto getting = get(target, fields, request, answer);
     Result<> done = co_await getting;

@@ -68,6 +68,7 @@ Sources::Sources(loop::Loop& loop, http::Client& client, loop::WorkerPool& worke
 // ---- the order
 
 Task<Result<Keys>> Sources::find() {
+  if (client_.closed()) co_return http::Client::refusal();
   deadline_ = loop::deadline_after(limits::kCredentialDeadline);
   const Environment& variables = settings_.environment;
   std::string looked;  // at what, and why it was nothing
@@ -188,6 +189,7 @@ void sign(http::Request& request, const Endpoint& at, const std::string& region,
 }  // namespace
 
 Task<Result<Keys>> Sources::ask_sts(std::string form, std::optional<Credentials> signer) {
+  if (client_.closed()) co_return http::Client::refusal();  // OpenSSL may have cleaned up
   std::string endpoint = service_endpoint(settings_, "sts");
   if (endpoint.empty()) endpoint = aws_host("sts", settings_.region);
   Result<Endpoint> at = parse_endpoint(endpoint);
