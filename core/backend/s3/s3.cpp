@@ -61,7 +61,8 @@ class S3Dialect final : public Dialect {
 
   Error explain(const http::Head& head, std::string_view body) const override {
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-    return explain_error(head, body, {credentials_ ? credentials_->key : "", "", now});
+    if (!provider_) return explain_error(head, body, {"", "", now});
+    return explain_error(head, body, {provider_->credentials().key, provider_->source(), now});
   }
 
  private:

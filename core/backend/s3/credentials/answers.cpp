@@ -82,7 +82,7 @@ Result<> check(const Credentials& found) {
 
 Result<Keys> checked(Credentials found, std::string_view expiry) {
   if (Result<> right = check(found); !right) return fail(std::move(right.error()));
-  Keys keys{std::move(found), std::nullopt};
+  Keys keys{std::move(found)};
   if (expiry.empty()) return keys;
   keys.expiry = parse_time(expiry);
   if (!keys.expiry)

@@ -21,7 +21,8 @@ inline WallTime wall_now() {
 // Credentials and the time they are good for.
 struct Keys {
   Credentials credentials;
-  std::optional<WallTime> expiry;  // nothing: for good
+  std::optional<WallTime> expiry = {};  // nothing: for good
+  std::string source = {};              // "the environment", for messages
 };
 
 // "2025-01-31T12:00:00Z", with a fraction, "+00:00" or "UTC" for the Z: all that AWS has written.

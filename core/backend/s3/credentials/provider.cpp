@@ -68,7 +68,7 @@ void Provider::finish(Result<Keys> found) {
   searching_ = false;
   const auto at = loop::Clock::now();
   if (found && found->expiry && *found->expiry <= wall_now())
-    found = fail(Code::denied, "the keys that were found have expired already");
+    found = fail(Code::busy, "the keys that were found have expired already");
   if (found) {
     // Instance metadata hands out the same keys until shortly before their end.
     failures_ = keys_ && keys_->credentials == found->credentials ? failures_ + 1 : 0;

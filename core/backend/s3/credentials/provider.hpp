@@ -23,7 +23,7 @@ class Provider : public std::enable_shared_from_this<Provider> {
   Provider(loop::Loop& loop, Find find) : loop_(loop), find_(std::move(find)) {}
   // Of keys that stay as they are.
   Provider(loop::Loop& loop, Credentials given)
-      : loop_(loop), keys_(Keys{std::move(given), std::nullopt}) {}
+      : loop_(loop), keys_(Keys{std::move(given), std::nullopt, "the options"}) {}
 
   // There are keys, and they have not expired. Begins to look for new ones in the background when
   // their end is near: a quarter of an hour before, or a quarter of a shorter life.
@@ -34,6 +34,7 @@ class Provider : public std::enable_shared_from_this<Provider> {
 
   // After ready() or wait().
   const Credentials& credentials() const { return keys_->credentials; }
+  const std::string& source() const { return keys_->source; }
 
   // The store says that those of `used_at` have expired, whatever we believe: the next wait() brings
   // others. False: there are no others, or they came a moment ago and are no better.

@@ -25,9 +25,11 @@ Failure in(const std::string& source, const Error& error) {
   return fail(error.code, source + ": " + error.message);
 }
 
-// What a source found, or its name before what went wrong.
+// What a source found, with its name; or its name before what went wrong.
 Result<Keys> named(const std::string& source, Result<Keys> keys) {
-  return keys ? std::move(keys) : in(source, keys.error());
+  if (!keys) return in(source, keys.error());
+  keys->source = source;
+  return keys;
 }
 
 std::chrono::sys_seconds now_in_seconds() {
@@ -82,7 +84,7 @@ Task<Result<Keys>> Sources::find() {
                                      variables.get("AWS_ROLE_SESSION_NAME")});
       co_return co_await asking;
     }
-    looked += "; web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set; ";
+    looked += "; web identity: not set; ";
   }
   const std::string profile = "profile '" + shown(settings_.profile) + "'";
   if (settings_.profiles.profiles.contains(settings_.profile)) {
@@ -95,21 +97,20 @@ Task<Result<Keys>> Sources::find() {
     }
     looked += profile + ": holds no credentials";
   } else {
-    looked += profile + ": neither in " + variables.config_path() + " nor in " + variables.credentials_path();
+    looked += profile + ": neither in " + variables.config_path() + " nor " + variables.credentials_path();
   }
   if (!variables.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").empty() ||
       !variables.get("AWS_CONTAINER_CREDENTIALS_FULL_URI").empty()) {
     auto asking = of_container();
     co_return co_await asking;
   }
-  looked += "; container: AWS_CONTAINER_CREDENTIALS_… is not set; ";
+  looked += "; container: not set; ";
   auto asking = of_instance();
   Result<Keys> keys = co_await asking;
   if (keys) co_return keys;
   co_return fail(Code::denied, "no credentials: " + looked + keys.error().message +
-                                   "; set key and secret, or AWS_ACCESS_KEY_ID and "
-                                   "AWS_SECRET_ACCESS_KEY, or profile, or anon=true for a public "
-                                   "bucket");
+                                   "; set key and secret, or profile, or anon=true for a "
+                                   "public bucket");
 }
 
 Task<Result<Keys>> Sources::of_plan(Plan plan) {
@@ -126,7 +127,7 @@ Task<Result<Keys>> Sources::of_plan(Plan plan) {
 
 Task<Result<Keys>> Sources::of_base(Plan plan) {
   if (auto* keys = std::get_if<Credentials>(&plan.base))
-    co_return Keys{std::move(*keys), std::nullopt};
+    co_return Keys{std::move(*keys)};
   if (std::holds_alternative<OfEnvironment>(plan.base))
     co_return named("environment", of_environment());
   auto asking = [&] {
@@ -148,8 +149,8 @@ Result<Keys> Sources::of_environment() const {
   if (found.key.empty() != found.secret.empty())
     return fail(Code::invalid,
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together, one is missing");
-  if (found.key.empty()) return fail(Code::not_found, "AWS_ACCESS_KEY_ID is not set");
-  return Keys{std::move(found), std::nullopt};
+  if (found.key.empty()) return fail(Code::not_found, "not set");
+  return Keys{std::move(found), std::nullopt, "the environment"};
 }
 
 // ---- STS
@@ -295,7 +296,7 @@ Task<Result<Keys>> Sources::of_container() {
   const std::string url = relative.empty() ? variables.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
                                            : "http://169.254.170.2" + relative;
   if (url.empty())
-    co_return fail(Code::invalid, "container: AWS_CONTAINER_CREDENTIALS_… is not set");
+    co_return fail(Code::invalid, "container: not set (AWS_CONTAINER_CREDENTIALS_…_URI)");
   if (Result<> allowed = check_container_url(url); !allowed)
     co_return in("container", allowed.error());
   http::Request get = request(url);
@@ -333,7 +334,7 @@ std::chrono::seconds metadata_limit(const std::string& text) {
 Task<Result<Keys>> Sources::of_instance() {
   const Environment& variables = settings_.environment;
   if (variables.is_true("AWS_EC2_METADATA_DISABLED"))
-    co_return fail(Code::denied, "instance metadata: AWS_EC2_METADATA_DISABLED is true");
+    co_return fail(Code::denied, "instance metadata: AWS_EC2_METADATA_DISABLED");
   std::string base = variables.get("AWS_EC2_METADATA_SERVICE_ENDPOINT");
   if (base.empty())
     base = variables.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") == "IPv6"

@@ -76,6 +76,7 @@ TEST_F(SourcesTest, Environment) {
   const Variables keys = {{"AWS_ACCESS_KEY_ID", "k"}, {"AWS_SECRET_ACCESS_KEY", "s"},
                           {"AWS_SESSION_TOKEN", "t"}};
   EXPECT_EQ(found(keys), "k s t");
+  EXPECT_EQ(find(keys)->source, "the environment");
   EXPECT_NE(found({{"AWS_ACCESS_KEY_ID", "k"}}).find("one is missing"), std::string::npos);
   EXPECT_NE(found({{"AWS_SECRET_ACCESS_KEY", "k"}}).find("one is missing"), std::string::npos);
   home_.write(".aws/credentials", std::string("[default]\n") + kStatic);
@@ -89,12 +90,10 @@ TEST_F(SourcesTest, NothingIsSetUp) {
   EXPECT_EQ(none.error().code, Code::denied);
   const std::string aws = home_.path() + "/.aws/";
   EXPECT_EQ(none.error().message,
-            "no credentials: environment: AWS_ACCESS_KEY_ID is not set; web identity: "
-            "AWS_WEB_IDENTITY_TOKEN_FILE is not set; profile 'default': neither in " + aws +
-                "config nor in " + aws + "credentials; container: AWS_CONTAINER_CREDENTIALS_… is "
-                "not set; instance metadata: AWS_EC2_METADATA_DISABLED is true; set key and "
-                "secret, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile, or anon=true "
-                "for a public bucket");
+            "no credentials: environment: not set; web identity: not set; profile 'default': "
+            "neither in " + aws + "config nor " + aws + "credentials; container: not set; instance "
+            "metadata: AWS_EC2_METADATA_DISABLED; set key and secret, or profile, or anon=true for "
+            "a public bucket");
   home_.write(".aws/config", "[default]\nregion=r\n");
   EXPECT_NE(found({}).find("profile 'default': holds no credentials"), std::string::npos);
 }
@@ -126,6 +125,7 @@ TEST_F(SourcesTest, StaticProfile) {
   home_.write(".aws/credentials", std::string("[p]\naws_session_token=T\n") + kStatic);
   EXPECT_EQ(found({{"AWS_PROFILE", "p"}}), "K S T");
   EXPECT_EQ(found({}, {{"profile", "p"}}), "K S T");
+  EXPECT_EQ(find({}, {{"profile", "p"}})->source, "profile 'p'");
 }
 
 TEST_F(SourcesTest, Roles) {
@@ -151,8 +151,7 @@ TEST_F(SourcesTest, Roles) {
 
 TEST_F(SourcesTest, CredentialSources) {
   const std::string role = "[default]\nrole_arn=a\ncredential_source=";
-  EXPECT_EQ(of_config(role + "Environment"), "profile 'default': environment: AWS_ACCESS_KEY_ID is "
-                                             "not set");
+  EXPECT_EQ(of_config(role + "Environment"), "profile 'default': environment: not set");
   EXPECT_EQ(of_config(role + "EcsContainer",
                       {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", server_.url("container/x")}}),
             "ASIA2 secret-2 token-2 expires");
