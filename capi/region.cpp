@@ -335,7 +335,8 @@ int r3map_region_stats(r3map_region* region, r3map_stats* stats) {
                              us(times.percentile(0.5)),
                              us(times.percentile(0.99)),
                              us(times.max()),
-                             now.hedged_requests};
+                             now.hedged_requests,
+                             now.retries};
     fill_struct(stats, all);
     return {};
   });

@@ -328,6 +328,7 @@ typedef struct r3map_stats {
   uint64_t fault_us_p99;
   uint64_t fault_us_max;
   uint64_t hedged_requests; /* reads sent again because the first was late; also in `requests` */
+  uint64_t retries;         /* attempts of a read that failed and were followed by another */
 } r3map_stats;
 
 /** @return 0, R3MAP_EBADF, or R3MAP_EINVAL for a struct_size that is too small. Since 0.1. */

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
+#include "base/log.hpp"
 
 namespace r3map::backend {
 
@@ -512,6 +513,9 @@ loop::Task<Result<>> HttpObject::attempt_open(resource::Request request) {
     const auto now = loop::Clock::now();
     const auto delay = retry.next(error.code, retry_after(answer.answer()), now);
     if (!delay) co_return final_failure(std::move(error), before, retry.out_of_time(now));
+    log(LogLevel::info, "open is tried again",
+        {{"cause", error.message},
+         {"pause_ms", std::chrono::ceil<std::chrono::milliseconds>(*delay).count()}});
     before = std::move(error);
     auto pausing = pause(*delay, request);
     if (Result<> awake = co_await pausing; !awake) co_return awake;
@@ -574,6 +578,7 @@ loop::Task<Result<>> HttpObject::read(Range range, resource::Request request,
     const auto now = loop::Clock::now();
     const auto delay = retry.next(error.code, retry_after(answer.answer()), now);
     if (!delay) co_return final_failure(std::move(error), before, retry.out_of_time(now));
+    sink.retrying(at, error, *delay);
     before = std::move(error);
     auto pausing = pause(*delay, request);
     if (Result<> awake = co_await pausing; !awake) co_return awake;

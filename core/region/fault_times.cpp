@@ -16,11 +16,17 @@ std::vector<FaultTimes::Answered> FaultTimes::answered(Range pages, Time now) {
   while (at != waiting_.end() && at->first < pages.end()) {
     const Duration took = now - at->second;
     histogram_.add(std::chrono::duration_cast<Histogram::Duration>(took));
-    answers.push_back({at->first, took});
+    answers.push_back({at->first, took, trouble_at_ >= at->second ? trouble_ : ""});
     at = waiting_.erase(at);
   }
   count_ = waiting_.size();
   return answers;
+}
+
+void FaultTimes::trouble(std::string cause, Time now) {
+  std::lock_guard lock(mutex_);
+  trouble_ = std::move(cause);
+  trouble_at_ = now;
 }
 
 FaultTimes::Duration FaultTimes::failed(uint64_t offset, Time now) {

@@ -35,19 +35,25 @@ class FetchSink : public resource::Sink {
   // `range` is page aligned; the object ends at `size`, and the rest of its last page is zeros.
   // `first_page_alone`: a thread waits for the first page, and not for the copy of the others.
   // `received`: counts the bytes that come, before they are anywhere to be seen. `here`: these
-  // pages are.
+  // pages are. `retried`: as Sink::retrying.
+  using Retried = std::function<void(uint64_t, const Error&, loop::Clock::duration)>;
   FetchSink(Fill& fill, uint64_t generation, Range range, uint64_t size, bool first_page_alone,
-            std::atomic<uint64_t>& received, std::function<void(Range)> here)
+            std::atomic<uint64_t>& received, std::function<void(Range)> here,
+            Retried retried = [](uint64_t, const Error&, loop::Clock::duration) {})
       : fill_(fill),
         generation_(generation),
         next_(range.offset),
         end_(std::min(range.end(), size)),
         first_page_alone_(first_page_alone),
         received_(received),
-        here_(std::move(here)) {}
+        here_(std::move(here)),
+        retried_(std::move(retried)) {}
 
   void bytes(uint64_t offset, std::span<const std::byte> data) override;
   void drained() override;
+  void retrying(uint64_t offset, const Error& cause, loop::Clock::duration pause) override {
+    retried_(offset, cause, pause);
+  }
 
   uint64_t landed() const { return landed_; }
   const Progress& progress() const { return progress_; }
@@ -67,6 +73,7 @@ class FetchSink : public resource::Sink {
   bool first_page_alone_;
   std::atomic<uint64_t>& received_;
   std::function<void(Range)> here_;
+  Retried retried_;
   Progress progress_;
   uint64_t landed_ = 0;
   Result<> result_;

@@ -183,7 +183,11 @@ void Fetcher::start(Fetch fetch) {
 loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
   const uint64_t size = resource_.info().size;
   FetchSink sink(fill_, fetch->generation, fetch->range, size, fetch->urgency == Urgency::demand,
-                 counters_.fetched_bytes, [this](Range pages) { owner_.on_landed(pages); });
+                 counters_.fetched_bytes, [this](Range pages) { owner_.on_landed(pages); },
+                 [this](uint64_t offset, const Error& cause, loop::Clock::duration pause) {
+                   ++counters_.retries;
+                   owner_.on_retrying(offset, cause, pause);
+                 });
   fetch->progress = &sink.progress();
   resource::Request request;
   request.urgency = fetch->urgency;

@@ -41,6 +41,7 @@ struct FetchCounters {
   uint64_t requests = 0;
   uint64_t failed = 0;
   uint64_t hedged = 0;
+  uint64_t retries = 0;
   std::atomic<uint64_t> fetched_bytes = 0;  // on any thread
 };
 
@@ -59,6 +60,8 @@ class Fetcher {
     virtual void on_fetched(const Fetch& fetch, const Result<>& result) = 0;
     // These pages landed; on any thread.
     virtual void on_landed(Range pages) = 0;
+    // An attempt failed; after the pause there will be another.
+    virtual void on_retrying(uint64_t offset, const Error& cause, loop::Clock::duration pause) = 0;
     // What a thread in a fault waits for in `range`, with what it will want next; empty: nothing.
     virtual Range waited_for(Range range) const = 0;
   };

@@ -375,7 +375,15 @@ void Region::tell_answered(Range pages) {
   for (const FaultTimes::Answered& fault : fault_times_.answered(pages, loop::Clock::now()))
     if (fault.took >= environment_.slow_fault)
       log(LogLevel::warn, "slow fault",
-          {{"region", options_.name}, {"offset", fault.offset}, {"ms", ms_of(fault.took)}});
+          {{"region", options_.name}, {"offset", fault.offset}, {"ms", ms_of(fault.took)},
+           {"cause", fault.trouble.empty() ? "nothing failed" : fault.trouble}});
+}
+
+void Region::on_retrying(uint64_t offset, const Error& cause, loop::Clock::duration pause) {
+  log(LogLevel::info, "a request is tried again",
+      {{"region", options_.name}, {"offset", offset}, {"pause_ms", ms_of(pause)},
+       {"cause", cause.message}});
+  fault_times_.trouble(cause.message, loop::Clock::now());
 }
 
 // Thread: any.
@@ -700,6 +708,7 @@ RegionStats Region::stats() const {
   stats.faults = fault_count_;
   stats.failed_faults = failed_fault_count_;
   stats.requests = fetcher_.counters().requests;
+  stats.retries = fetcher_.counters().retries;
   stats.hedged_requests = fetcher_.counters().hedged;
   stats.failed_requests = fetcher_.counters().failed;
   stats.fetched = fetcher_.counters().fetched_bytes;

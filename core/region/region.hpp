@@ -115,6 +115,7 @@ class Region : private Fetcher::Owner {
   void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
   void tell_waiters(const Fetch& fetch, const Result<>& result);
   void on_landed(Range pages) override;
+  void on_retrying(uint64_t offset, const Error& cause, loop::Clock::duration pause) override;
   void tell_answered(Range pages);
   Range waited_for(Range range) const override;
   void wake_at(Range pages);

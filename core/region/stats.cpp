@@ -34,6 +34,8 @@ constexpr std::array kMetrics = {
            &RegionStats::failed_requests},
     Metric{"hedged_requests", "hedged_requests_total", "counter",
            "Reads sent again because the first was late.", &RegionStats::hedged_requests},
+    Metric{"retries", "retries_total", "counter",
+           "Attempts of a read that failed and were followed by another.", &RegionStats::retries},
     Metric{"fetched", "fetched_bytes_total", "counter", "Bytes that arrived from the store.",
            &RegionStats::fetched},
     Metric{"evicted", "evicted_bytes_total", "counter", "Bytes given back.",

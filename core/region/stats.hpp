@@ -13,7 +13,8 @@ struct RegionStats {
   bool eager = false;
   uint64_t size = 0, resident = 0, pinned = 0, in_flight = 0, budget = 0;
   uint64_t faults = 0, failed_faults = 0;
-  uint64_t requests = 0, failed_requests = 0, hedged_requests = 0, fetched = 0, evicted = 0;
+  uint64_t requests = 0, failed_requests = 0, hedged_requests = 0, retries = 0;
+  uint64_t fetched = 0, evicted = 0;
   Histogram fault_times = {};
 };
 

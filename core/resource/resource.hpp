@@ -58,6 +58,11 @@ class Sink {
   // given stays given, even when the read fails later.
   virtual void bytes(uint64_t offset, std::span<const std::byte> data) = 0;
 
+  // An attempt failed before `offset`; after the pause there will be another. On the home loop.
+  virtual void retrying(uint64_t offset, const Error& cause, loop::Clock::duration pause) {
+    (void)offset, (void)cause, (void)pause;
+  }
+
   // No more bytes for the moment. A sink that collects small pieces passes them on now.
   virtual void drained() {}
 

@@ -40,6 +40,6 @@ int header_in_c99(void) {
     return -1;
   if (range.offset + range.length != 3 || completion.message[0] != '\0') return -2;
   if (sizeof completion.message != 512 || sizeof(r3map_completion) != 536) return -3;
-  if (sizeof(r3map_stats) != 144 || sizeof(r3map_range) != 16) return -4;
+  if (sizeof(r3map_stats) != 152 || sizeof(r3map_range) != 16) return -4;
   return opens("memory:8K");
 }

@@ -467,6 +467,12 @@ def test_verbose(r3map, fault_server, tmp_path):
     assert [f"level=debug from=r3map msg={what} region={tmp_path}/object" in line
             for what, line in zip(("open", "close"), lines)] == [True, True]
     assert r3map("-v", "stat", tmp_path / "object").stderr == ""
+    result = r3map("stat", "-v", "--json",
+                   fault_server.url("503", size=SIZE, after=1, times=3))
+    lines = result.stderr.splitlines()
+    assert all('level=info from=r3map msg="a request is tried again"' in line and "503" in line
+               for line in lines)
+    assert json.loads(result.stdout)["retries"] == len(lines) >= 3
     log = tmp_path / "log"
     result = r3map("stat", "-v", tmp_path / "object", env={"R3MAP_LOG": f"debug:{log}"})
     assert result.stderr == "" and "msg=open" in log.read_text()

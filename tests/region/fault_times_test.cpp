@@ -34,6 +34,21 @@ TEST(FaultTimes, FromTheFirstThreadToTheLanding) {
   EXPECT_EQ(times.histogram().sum(), 17ms);
 }
 
+TEST(FaultTimes, TheTroubleSinceThenIsTold) {
+  FaultTimes times;
+  times.trouble("earlier", kBegin);
+  times.seen(pages(1), kBegin + 1s);
+  EXPECT_EQ(times.answered({0, pages(9)}, kBegin + 2s)[0].trouble, "");
+  times.seen(pages(1), kBegin + 3s);
+  times.trouble("503", kBegin + 4s);
+  times.trouble("reset", kBegin + 5s);
+  times.seen(pages(2), kBegin + 6s);
+  const auto answers = times.answered({0, pages(9)}, kBegin + 7s);
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0].trouble, "reset");
+  EXPECT_EQ(answers[1].trouble, "");
+}
+
 TEST(FaultTimes, WhatFailsIsNotAmongTheAnswered) {
   FaultTimes times;
   times.seen(pages(1), kBegin);

@@ -43,6 +43,7 @@ class FetcherTest : public test::LoopTest, public Fetcher::Owner {
     ended_.push_back({fetch.range, fetch.urgency, result ? Code::ok : result.error().code});
   }
   void on_landed(Range) override { ++progress_; }
+  void on_retrying(uint64_t, const Error&, loop::Clock::duration) override {}
   Range waited_for(Range range) const override { return intersect(range, waited_for_); }
   void TearDown() override {
     if (!fetcher_) return;

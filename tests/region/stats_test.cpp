@@ -24,7 +24,7 @@ TEST(StatsJson, NamesEveryField) {
   EXPECT_EQ(stats_json(some(7, "s3://b/k")),
             R"({"region":7,"url":"s3://b/k","eager":false,"size":1000,"resident":500,"pinned":0,)"
             R"("in_flight":0,"budget":0,"faults":3,"failed_faults":0,"requests":0,)"
-            R"("failed_requests":0,"hedged_requests":0,"fetched":0,"evicted":0,)"
+            R"("failed_requests":0,"hedged_requests":0,"retries":0,"fetched":0,"evicted":0,)"
             R"("fault_us":{"count":3,"total":2000110,"p50":111,"p90":2000000,"p99":2000000,)"
             R"("max":2000000}})");
 }
@@ -51,7 +51,7 @@ TEST(StatsPrometheus, HasEachMetricOnceAndASampleARegion) {
     EXPECT_EQ(line.ends_with(" counter\n"), line.find("_total ") != line.npos) << line;
     ++types;
   }
-  EXPECT_EQ(types, 14u);
+  EXPECT_EQ(types, 15u);
 }
 
 TEST(StatsPrometheus, TheHistogramIsCumulativeAndInSeconds) {
