@@ -161,7 +161,7 @@ class Writer {
   }
 
   const int fd_;
-  [[maybe_unused]] Writer* const before_;
+  [[maybe_unused]] Writer* const before_;  // so that a search for leaks finds it
   std::mutex mutex_;
   std::condition_variable changed_;
   std::string waiting_;  // this and what follows under mutex_
@@ -225,7 +225,8 @@ Result<> start_log(const LogTarget& target) {
     const Result<int> fd = open_target(target.path);
     if (!fd) return fail(fd.error());
     try {
-      fresh = new Writer(*fd, current);
+      static Writer* newest = nullptr;
+      newest = fresh = new Writer(*fd, newest);
     } catch (const std::system_error& error) {
       if (*fd != STDERR_FILENO) close(*fd);
       return fail_errno("can't start the log's thread", error.code().value());

@@ -188,6 +188,9 @@ TEST_F(LogTest, ManyThreadsLogAtOnce) {
 }
 
 TEST_F(LogTest, AChildOfForkLogsNothingUntilItStartsItsOwn) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "ThreadSanitizer does not follow a fork of a process with threads";
+#endif
   start(LogLevel::debug);
   const pid_t pid = fork();
   if (pid == 0) {
@@ -200,12 +203,10 @@ TEST_F(LogTest, AChildOfForkLogsNothingUntilItStartsItsOwn) {
   }
   int status = 0;
   ASSERT_EQ(waitpid(pid, &status, 0), pid);
-#if !defined(__SANITIZE_THREAD__)  // which does not follow a fork of a process with threads
   EXPECT_EQ(status, 0);
   log(LogLevel::info, "from the parent");
   EXPECT_THAT(written(), testing::AllOf(HasSubstr("from the child"), HasSubstr("from the parent"),
                                         Not(HasSubstr("lost"))));
-#endif
 }
 
 TEST(LogTarget, IsALevelAndPerhapsAFile) {
