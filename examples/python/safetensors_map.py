@@ -38,7 +38,8 @@ def main():
     arguments = parser.parse_args()
     with r3map.open(arguments.url) as region:
         found = tensors(region)
-        print(f"{len(found)} tensors: {region.stats().resident:,} of {region.size:,} bytes are here")
+        here = region.stats().resident
+        print(f"{len(found)} tensors: {here:,} of {region.size:,} bytes are here")
         for name in arguments.tensor or found:
             array = found[name]
             print(f"{name}: {array.dtype} {array.shape}, {array.sum(dtype=numpy.float64):.10g}")

@@ -6,7 +6,6 @@ import os
 import pickle
 
 import pytest
-
 import servers
 
 for name in ("dask", "fsspec", "numpy", "pandas", "pyarrow", "r3map", "s3fs", "xarray", "zarr"):
@@ -240,7 +239,8 @@ def test_zarr_and_xarray(minio, bucket, chained, tmp_path, form):
             minio.put_object(bucket, f"store/{path.relative_to(tmp_path / 'store')}", path)
     url = f"r3map::s3://{bucket}/store"
     found = zarr.open_group(url, mode="r", storage_options=chained, zarr_format=form)
-    assert (found["t"][:] == values).all() and (found["t"][30:33, 49:51] == values[30:33, 49:51]).all()
+    assert (found["t"][:] == values).all()
+    assert (found["t"][30:33, 49:51] == values[30:33, 49:51]).all()
     with xarray.open_zarr(url, storage_options=chained, zarr_format=form) as there:
         xarray.testing.assert_equal(there.load(), data)
 

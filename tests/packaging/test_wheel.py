@@ -13,10 +13,9 @@ import uuid
 import zipfile
 
 import pytest
-from conftest import missing
-
 import servers
 from authority import Authority
+from conftest import missing
 
 DATA = servers.content(0, (8 << 20) + 5)
 

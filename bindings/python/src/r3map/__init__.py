@@ -26,8 +26,8 @@ from ._errors import (
     StoreError,
     UnsupportedError,
 )
-from ._r3map import version as _version
 from ._objects import Info, cat, copy, info
+from ._r3map import version as _version
 from ._region import Pin, Region, Stats, open, open_async, stats_text
 
 __version__: str = _version()

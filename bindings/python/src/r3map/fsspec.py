@@ -33,8 +33,9 @@ _IGNORED = frozenset({
     "block_size", "cache_type", "cache_options", "cache_regions", "fill_cache", "auto_mkdir",
     "max_concurrency", "size", "autocommit"})
 
-# What a read of a file brings in at least, around it; and at most ahead of a sequential reader.
-_BLOCK, _AHEAD = 1 << 20, 32 << 20
+# What a read of a file brings in at least, around it; what is fetched ahead of a sequential reader,
+# when he is recognised and at most.
+_BLOCK, _FIRST_AHEAD, _AHEAD = 1 << 20, 8 << 20, 32 << 20
 _OPENS = 16  # at a time, where many objects are read at once
 
 
@@ -256,7 +257,10 @@ class RegionFile(io.RawIOBase):
         self._at = 0
         most = max(4096, region.stats().budget // 8)
         self._block, self._most_ahead = min(max(block, 4096), most), min(_AHEAD, most)
-        self._read_to = self._fetched_to = self._ahead = 0  # of a reader who goes on where he was
+        self._sent = range(0)  # what was last sent for
+        # Of a reader who goes on where he was: where that is, and how far ahead of him. A first
+        # read may be of a few bytes that tell the format: it goes nowhere yet.
+        self._read_to, self._ahead = -1, 0
 
     def readable(self) -> bool:
         return True
@@ -327,28 +331,23 @@ class RegionFile(io.RawIOBase):
 
     def _fetch(self, length: int) -> None:
         """Sends for more than is read now, and ahead of a reader who goes on where he was."""
-        if length == 0:
-            return
-        start, end = self._at, self._at + length
+        start, end, sent = self._at, self._at + length, self._sent
         goes_on = start == self._read_to
         self._read_to = end
-        if not goes_on:
-            self._ahead = self._fetched_to = 0
-        if start >= self._fetched_to or end > self._fetched_to:
-            first = start - start % self._block if not goes_on else start
-            last = min(self.size, max(end, first + self._block))
-            ranges = [(first, min(last - first, self._most_ahead))]
-            self._fetched_to = last
+        if goes_on:
+            if sent.stop - end > self._ahead // 2:
+                return
+            self._ahead = min(self._most_ahead, max(2 * self._ahead, _FIRST_AHEAD))
+            first, last = max(sent.stop, start), end + self._ahead
         else:
-            ranges = []
-        if goes_on and self._fetched_to - end < self._ahead // 2 + 1:
-            self._ahead = min(self._most_ahead, max(2 * self._ahead, 2 * self._block))
-            last = min(self.size, end + self._ahead)
-            if last > self._fetched_to:
-                ranges.append((self._fetched_to, last - self._fetched_to))
-                self._fetched_to = last
-        if ranges:
-            self.region.prefetch(ranges)
+            self._ahead = 0
+            if sent.start <= start and end <= sent.stop:
+                return
+            first, last = start - start % self._block, max(end, start + self._block)
+        last = min(last, self.size)
+        if last > first:
+            self._sent = range(sent.start if goes_on else first, last)
+            self.region.prefetch([(first, last - first)])
 
 
 def _reopened(
