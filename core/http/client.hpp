@@ -1,5 +1,5 @@
-// The HTTP client: a bounded pool of connections on the loop. The only place with curl.h is
-// client.cpp. Knows nothing of ranges, versions or retries: one request, one answer.
+// The HTTP client: a bounded pool of connections on the loop. Knows nothing of ranges, versions or
+// retries: one request, one answer.
 #pragma once
 
 #include <cstddef>
@@ -12,18 +12,11 @@
 
 #include "base/result.hpp"
 #include "http/header.hpp"
+#include "http/queues.hpp"
 #include "loop/loop.hpp"
 #include "loop/task.hpp"
 
 namespace r3map::http {
-
-// Who overtakes whom; first come, first served within each.
-enum class Priority : uint8_t {
-  demand,  // a thread in a page fault: every connection
-  wanted,  // a caller: all but kDemandConnections
-  bulk,    // nobody yet: kBulkConnections
-};
-inline constexpr size_t kPriorities = 3;
 
 struct Request {
   std::string url;                   // without user and password

@@ -1,6 +1,7 @@
 #include "http/client.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <deque>
 #include <nlohmann/json.hpp>
@@ -179,6 +180,21 @@ TEST_F(ClientTest, UnreachableServers) {
   EXPECT_FALSE(get(lost, recorder));
   lost.url = "http://[::1/";
   EXPECT_EQ(get(lost, recorder).error().code, Code::invalid);
+}
+
+TEST_F(ClientTest, NoDescriptorLeftForASocket) {
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few = before;
+  few.rlim_cur = 0;
+  setrlimit(RLIMIT_NOFILE, &few);
+  Recorder recorder;
+  const Result<> refused = get("ok/x", recorder);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(refused.error().code, Code::network);
+  EXPECT_NE(refused.error().message.find("too many open files"), std::string::npos)
+      << refused.error().message;
+  EXPECT_TRUE(get("ok/x", recorder));
 }
 
 TEST_F(ClientTest, HeadersCannotBeSmuggledIn) {

@@ -1,0 +1,76 @@
+// How libcurl's errors read; what a transfer does on the wire is tested by client_test.cpp.
+#include "http/transfer.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include "support/loop_fixture.hpp"
+
+namespace r3map::http {
+namespace {
+
+class NoReceiver : public Receiver {
+ public:
+  Result<> head(const Head&) override { return {}; }
+  Result<> body(std::span<const std::byte>) override { return {}; }
+};
+
+class TransferTest : public test::LoopTest {
+ protected:
+  // What a request ends with after libcurl's `code`.
+  std::string said(CURLcode code, std::vector<std::string> headers = {}) {
+    Request request;
+    request.url = "https://host:1/x?secret";
+    request.headers = std::move(headers);
+    std::string message;
+    on_loop([&] {
+      Common common{*loop_, {}, {}, {}};
+      NoReceiver receiver;
+      Transfer transfer(common, std::move(request), receiver, [] {});
+      CURL* easy = curl_easy_init();
+      const Result<> attached = transfer.attach(easy);
+      const Result<> ended = attached ? transfer.verdict(code) : attached;
+      message = std::string(code_name(ended.error().code)) + " " + ended.error().message;
+      EXPECT_EQ(transfer.detach(), easy);
+      EXPECT_EQ(transfer.detach(), nullptr);
+      curl_easy_cleanup(easy);
+    });
+    return message;
+  }
+};
+
+TEST_F(TransferTest, Errors) {
+  const std::pair<CURLcode, const char*> rows[] = {
+      {CURLE_OK, "EPROTO host:1: malformed answer: no header"},
+      {CURLE_COULDNT_RESOLVE_HOST, "ENOENT host:1: no such host"},
+      {CURLE_COULDNT_RESOLVE_PROXY, "ENETWORK host:1: no such proxy"},
+      {CURLE_OPERATION_TIMEDOUT, "ENETWORK host:1: no connection within 10 s"},
+      {CURLE_GOT_NOTHING, "ENETWORK host:1: the server closed the connection without an answer"},
+      {CURLE_OUT_OF_MEMORY, "EPROTO host:1: malformed answer: its header is too long"},
+  };
+  for (const auto& [code, message] : rows) EXPECT_EQ(said(code), message);
+}
+
+TEST_F(TransferTest, HeadersCannotBeSmuggledIn) {
+  EXPECT_EQ(said(CURLE_OK, {"X: y\nZ: z"}),
+            "EINVAL a header may not hold line breaks");
+}
+
+// As libcurl then says that there is no such host, or that it has no memory.
+TEST_F(TransferTest, NoDescriptorLeft) {
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  setrlimit(RLIMIT_NOFILE, &none);
+  std::vector<std::string> messages;
+  for (const CURLcode code : {CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST,
+                              CURLE_OUT_OF_MEMORY, CURLE_SSL_CACERT_BADFILE})
+    messages.push_back(said(code));
+  setrlimit(RLIMIT_NOFILE, &before);
+  for (const std::string& message : messages)
+    EXPECT_EQ(message, "ENETWORK host:1: too many open files: raise the limit (ulimit -n)");
+}
+
+}  // namespace
+}  // namespace r3map::http
