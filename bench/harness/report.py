@@ -11,10 +11,11 @@ UNITS = {"seconds": ("s", 3), "latency_ms": ("ms", 2), "cpu_per_gib": ("CPU s/Gi
 INTRODUCTION = """\
 Written by `bench/run --publish`; [README.md](README.md) tells what is measured and how.
 
-A figure that is to be *at least* so much says how many times as fast as the other r3map is; one that
-is to be *at most* so much is r3map's time, CPU or memory in units of the other's (or an amount, where
-there is no other). It is the median of all runs' ratios to r3map's runs before and after them;
-its range stands in brackets. "Best peer" is the one with the best median of those that were there.
+A figure that is to be *at least* so much says how many times as fast as the other r3map is; one
+that is to be *at most* so much is r3map's time, CPU or memory in units of the other's, or an
+amount, where there is no other. It is the median of all runs' ratios to r3map's runs before and
+after them; its range stands in brackets. "Best peer" is the one with the best median of those that
+were there.
 """
 
 
@@ -49,12 +50,9 @@ def figures_table(results):
 
 
 def shortfalls(results):
-    lines = []
-    for result in results:
-        missed = [figure for figure in result["figures"] if figure["met"] is False]
-        if missed and result["shortfall"]:
-            against = ", ".join(figure["against"] or figure["what"] for figure in missed)
-            lines.append(f"- `{result['row']}` (against {against}): {result['shortfall']}")
+    lines = [f"- `{result['row']}`, {figure['against'] or figure['what']}: {figure['shortfall']}"
+             for result in results for figure in result["figures"]
+             if figure["met"] is False and figure["shortfall"]]
     return ["## What is not reached, and why", "", *lines, ""] if lines else []
 
 

@@ -32,6 +32,7 @@ class Figure:
     form: str = "speed"
     metric: str = "seconds"
     what: str = ""  # where it is not the row's
+    shortfall: str = ""  # why it may not be reached; told when it is not
 
     @property
     def reach_text(self):
@@ -56,7 +57,6 @@ class Row:
     store: str = ""  # "s3" or "http"; "": none
     latency_ms: int = 0
     times: int = 1  # so many times the usual number of runs: for what is over in a moment
-    shortfall: str = ""  # why a figure may not be reached; told when it is not
 
 
 R3MAP = Side("r3map", "r3map")

@@ -12,6 +12,7 @@ ROWS = [
         (Figure("obstore", 5),), task="stride", arguments={"step": 1000}, store="s3",
         latency_ms=20),
     Row("replay-20ms", "150 random pages at a second open with the first one's trace, at 20 ms",
-        (R3MAP, Side("without", "limit", "r3map", arguments={"replay": False})), (Figure("without", 5),), task="replay",
-        arguments={"count": 150}, store="s3", latency_ms=20),
+        (R3MAP, Side("without", "limit", "r3map", arguments={"replay": False})),
+        (Figure("without", 5),), task="replay", arguments={"count": 150}, store="s3",
+        latency_ms=20),
 ]
