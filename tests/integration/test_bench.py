@@ -23,7 +23,7 @@ def results(tmp_path_factory):
     pytest.importorskip("r3map")
     out = tmp_path_factory.mktemp("bench")
     done = subprocess.run([ROOT / "bench/run", "--quick", "--out", out], capture_output=True,
-                          text=True, timeout=240, check=False)
+                          text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return {file.stem: json.loads(file.read_text()) for file in out.glob("*.json")}
 
