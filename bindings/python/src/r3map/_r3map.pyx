@@ -535,7 +535,8 @@ cdef class Region:
     cdef bint copy_resident(self, char *to, size_t length, uint64_t offset) noexcept:
         """Whether all the pages are here, and could be copied without asking anybody.
 
-        The kernel copies: where a page is given back meanwhile, it says so instead of SIGBUS.
+        Holding the GIL keeps other threads from closing the region. The kernel copies: where a
+        page is given back meanwhile, it says so instead of SIGBUS.
         """
         cdef unsigned char here[SMALL_PAGES]
         cdef uintptr_t start = <uintptr_t>self.data + offset
@@ -543,7 +544,7 @@ cdef class Region:
         cdef size_t pages = (start + length - first + PAGE - 1) // PAGE, i
         cdef iovec local = [to, length]
         cdef iovec remote = [<void *>start, length]
-        if mincore(<void *>first, pages * PAGE, here) != 0:
+        if self.handle == NULL or self.let_go or mincore(<void *>first, pages * PAGE, here) != 0:
             return False
         for i in range(pages):
             if not here[i] & 1:
