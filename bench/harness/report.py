@@ -5,6 +5,7 @@ import os
 
 from harness import paths
 
+FORMAT = 2  # of the JSON files
 UNITS = {"seconds": ("s", 3), "latency_ms": ("ms", 2), "cpu_per_gib": ("CPU s/GiB", 2),
          "bookkeeping_mib": ("MiB", 2), "peak_of_budget": ("", 3)}
 
@@ -100,10 +101,11 @@ def measured_on(results):
     return lines
 
 
-def results_of(rows):
+def results_of(rows, folder=paths.OUT):
     """What the JSON files tell, of this run and earlier ones."""
-    files = [paths.OUT / f"{row.name}.json" for row in rows]
-    return [json.loads(file.read_text()) for file in files if file.exists()]
+    files = [folder / f"{row.name}.json" for row in rows]
+    told = [json.loads(file.read_text()) for file in files if file.exists()]
+    return [result for result in told if result.get("format") == FORMAT]
 
 
 def text(results, picture):
