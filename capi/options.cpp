@@ -70,6 +70,13 @@ const char* r3map_error_name(int code) {
 
 int r3map_error_errno(int code) { return code_errno(static_cast<Code>(code)); }
 
+int r3map_url_shown(const char* url, char* buffer, size_t length) {
+  return guarded([&]() -> Result<int> {
+    if (!url) return fail(Code::invalid, "url: NULL");
+    return copy_text(shown_url(url), buffer, length);
+  });
+}
+
 const char* r3map_version(void) { return R3MAP_VERSION; }
 
 int r3map_options_new(r3map_options** options) {

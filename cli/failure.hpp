@@ -1,10 +1,13 @@
 // How the commands fail: by exceptions that main() turns into a message and an exit code.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <stdexcept>
 #include <string>
+
+#include "r3map.h"
 
 namespace r3map::cli {
 
@@ -17,6 +20,13 @@ struct Failure : std::runtime_error {
 struct WrongUsage : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// A URL as messages have it: without what is secret in it.
+inline std::string shown_url(const std::string& url) {
+  std::string text(static_cast<size_t>(std::max(r3map_url_shown(url.c_str(), nullptr, 0), 0)), '\0');
+  r3map_url_shown(url.c_str(), text.data(), text.size() + 1);
+  return text;
+}
 
 // "write /mnt/x: no space left on device", as the library's messages look.
 inline Failure system_failure(const std::string& operation, const std::string& object, int error) {

@@ -39,7 +39,7 @@ void print(const std::string& text) {
 }
 
 void info(const Arguments& arguments) {
-  const std::string& url = arguments.source.url;
+  const std::string url = shown_url(arguments.source.url);
   Object object(arguments.source);
   if (arguments.json)
     return print(Json()
@@ -55,8 +55,8 @@ void info(const Arguments& arguments) {
 void cat(const Arguments& arguments) {
   Object object(arguments.source);
   if (arguments.offset > object.size())
-    throw Failure("cat " + arguments.source.url + ": offset " + std::to_string(arguments.offset) +
-                  " is past the end, " + std::to_string(object.size()));
+    throw Failure("cat " + shown_url(arguments.source.url) + ": offset " +
+                  std::to_string(arguments.offset) + " is past the end, " + std::to_string(object.size()));
   uint64_t length = std::min(arguments.length, object.size() - arguments.offset);
   Output output = Output::standard_output();
   Progress progress("", length, false);

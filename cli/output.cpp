@@ -28,7 +28,8 @@ std::string file_name(const std::string& url) {
   std::string name = path.substr(path.rfind('/') + 1);
   bool only_host = scheme != path.npos && path.rfind('/') < scheme + 3;
   if (only_host || name.empty() || name == "." || name == "..")
-    throw Failure("cp " + url + ": the URL does not end in a name; say which file to write");
+    throw Failure("cp " + shown_url(url) +
+                  ": the URL does not end in a name; say which file to write");
   return name;
 }
 

@@ -23,7 +23,7 @@ constexpr uint64_t kPage = 4096;
 
 class Pulled {
  public:
-  explicit Pulled(const Source& source) : url_(source.url) {
+  explicit Pulled(const Source& source) : url_(shown_url(source.url)) {
     Options options = source.make_options(Source::For::region);
     check(r3map_region_open_async(source.url.c_str(), options.get(), calls_.queue(), 0));
     region_.reset(reinterpret_cast<r3map_region*>(static_cast<uintptr_t>(calls_.wait())));

@@ -70,6 +70,11 @@ R3MAP_API const char *r3map_error_name(int code);
 /** The errno that is nearest to a code (ENOENT for R3MAP_ENOENT); 0 for 0. Since 0.1. */
 R3MAP_API int r3map_error_errno(int code);
 
+/** A URL as it may be shown and logged: without its password, and over HTTP without its query, which
+ * may be a signature. Copies at most `length` bytes, the terminating zero included, and returns the
+ * whole length; empty for what is no URL. Since 0.1. */
+R3MAP_API int r3map_url_shown(const char *url, char *buffer, size_t length);
+
 /** The library's version, "0.1.0". Ownership: static. Since 0.1. */
 R3MAP_API const char *r3map_version(void);
 

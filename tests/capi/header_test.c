@@ -24,6 +24,7 @@ int header_in_c99(void) {
   const char *(*const message)(void) = r3map_last_error_message;
   const char *(*const name)(int) = r3map_error_name;
   int (*const number)(int) = r3map_error_errno;
+  int (*const shown)(const char *, char *, size_t) = r3map_url_shown;
   const char *(*const version)(void) = r3map_version;
   void (*const options_free)(r3map_options *) = r3map_options_free;
   void (*const queue_free)(r3map_queue *) = r3map_queue_free;
@@ -35,7 +36,7 @@ int header_in_c99(void) {
   const r3map_range range = {1, 2};
   r3map_completion completion = {sizeof completion, 0, 0, 0, ""};
 
-  if (!message || !name || !number || !version || !options_free || !queue_free || !data || !next ||
+  if (!message || !name || !number || !shown || !version || !options_free || !queue_free || !data || !next ||
       !read || !write || !prefetch)
     return -1;
   if (range.offset + range.length != 3 || completion.message[0] != '\0') return -2;

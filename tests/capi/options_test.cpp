@@ -47,6 +47,24 @@ TEST(Errors, EveryCodeHasANameAndAnErrno) {
   }
 }
 
+TEST(Urls, AreShownWithoutWhatIsSecret) {
+  char text[64];
+  const auto shown = [&](const char* url) {
+    const int length = r3map_url_shown(url, text, sizeof text);
+    EXPECT_EQ(length, r3map_url_shown(url, nullptr, 0));
+    return std::string(text);
+  };
+  EXPECT_EQ(shown("http://user:secret@host/x"), "http://user:***@host/x");
+  EXPECT_EQ(shown("https://host/x?X-Amz-Signature=secret"), "https://host/x?***");
+  EXPECT_EQ(shown("s3://bucket/key?x"), "s3://bucket/key?x");
+  EXPECT_EQ(shown("user:secret"), "user:secret") << "a scheme, if anything";
+  EXPECT_EQ(shown("no URL"), "");
+  EXPECT_EQ(shown(""), "");
+  EXPECT_EQ(r3map_url_shown("http://host/x", text, 5), 13);
+  EXPECT_STREQ(text, "http");
+  EXPECT_EQ(r3map_url_shown(nullptr, text, sizeof text), R3MAP_EINVAL);
+}
+
 TEST(Errors, TheVersionIsThree) {
   int major = -1, minor = -1, patch = -1, end = 0;
   ASSERT_EQ(std::sscanf(r3map_version(), "%d.%d.%d%n", &major, &minor, &patch, &end), 3);

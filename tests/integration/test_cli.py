@@ -558,3 +558,12 @@ def test_other_shells_complete(r3map, tmp_path, shell):
             result = subprocess.run(["fish", "-c", f"source {script}; complete -C '{line}'"],
                                     capture_output=True, text=True, check=True)
             assert result.stdout.split("\t")[0] == offered
+
+
+def test_a_password_is_not_shown(r3map, nginx):
+    url = nginx.put("secret", DATA[:1000]).replace("http://", "http://user:topsecret@")
+    for arguments in (("info", url), ("info", "--json", url), ("stat", url),
+                      ("cat", url, "--offset", 5000), ("info", url + "-gone")):
+        done = r3map(*arguments)
+        assert "user:***@" in done.stdout.decode() + done.stderr
+        assert "topsecret" not in done.stdout.decode() + done.stderr

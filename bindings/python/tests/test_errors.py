@@ -101,3 +101,13 @@ def test_a_failed_prefetch_is_told_by_wait(web):
         with pytest.raises(r3map.DeadlineError):
             region.wait()
         region.wait()  # told once
+
+
+def test_a_password_is_not_shown():
+    error = r3map.NotFoundError("no", url="http://user:secret@host/x?signature=secret")
+    assert error.url == error.filename == "http://user:***@host/x?***"
+    assert "secret" not in repr(error)
+    with pytest.raises(r3map.Error) as refused:
+        r3map.open("http://user:secret@127.0.0.1:1/x", deadline=1)
+    assert "secret" not in str(refused.value) + repr(refused.value)
+    assert refused.value.url == "http://user:***@127.0.0.1:1/x"

@@ -26,6 +26,7 @@ cdef extern from "r3map.h" nogil:
     const char *r3map_last_error_message()
     const char *r3map_error_name(int code)
     int r3map_error_errno(int code)
+    int r3map_url_shown(const char *url, char *buffer, size_t length)
     const char *r3map_version()
 
     enum:

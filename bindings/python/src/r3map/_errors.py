@@ -10,8 +10,9 @@ from . import _r3map
 class Error(Exception):
     """Whatever r3map could not do. Its text is one line: the operation, the object, the cause.
 
-    ``code`` is the C ABI's number (``R3MAP_E…``), ``url`` what it happened to, or None. Those that
-    are an OSError as well have ``errno``, ``strerror`` and ``filename`` (the URL).
+    ``code`` is the C ABI's number (``R3MAP_E…``), ``url`` what it happened to, or None: without its
+    password, and over HTTP without its query, which may be a signature. Those that are an OSError as
+    well have ``errno``, ``strerror`` and ``filename`` (the URL).
     """
 
     default_code = _r3map.EINTERNAL
@@ -24,7 +25,7 @@ class Error(Exception):
     ) -> None:
         self.message = message
         self.code = self.default_code if code is None else code
-        self.url = url
+        self.url = url = (_r3map.shown_url(url) or None) if url else None
         if isinstance(self, OSError):
             super().__init__(_r3map.errno_of(self.code), message, url)
         else:

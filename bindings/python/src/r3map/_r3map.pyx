@@ -80,6 +80,15 @@ def errno_of(int code):
     return r3map_error_errno(code)
 
 
+def shown_url(str url):
+    """The URL without its password, and over HTTP without its query."""
+    name = url.encode("utf-8", "surrogateescape")
+    length = r3map_url_shown(name, NULL, 0)
+    text = bytearray(max(length, 0) + 1)
+    r3map_url_shown(name, text, len(text))
+    return text[:-1].decode("utf-8", "replace")
+
+
 cdef object failure(int code, const char *message, str url):
     text = message.decode("utf-8", "replace")  # at once: it is borrowed until the next call
     from ._errors import from_code  # which needs this module first

@@ -350,7 +350,8 @@ class Region(_r3map.Region):
         return _reopen, (self.url, self._specification, self.size, self.version)
 
     def __repr__(self) -> str:
-        return f"<r3map.Region {self.url!r} {'closed' if self.closed else f'{self._length} bytes'}>"
+        url = _r3map.shown_url(self.url)
+        return f"<r3map.Region {url!r} {'closed' if self.closed else f'{self._length} bytes'}>"
 
     def _offset(self, offset: int) -> int:
         offset, size = _arguments.count("offset", offset), self.size
@@ -552,7 +553,7 @@ def _reopen(url: str, arguments: dict[str, Any], size: int, version: str) -> Reg
         there = region.version or f"of {region.size} bytes"
         region.close()
         raise StaleError(
-            f"open {url}: the object is no longer the one that was pickled: "
+            f"open {_r3map.shown_url(url)}: the object is no longer the one that was pickled: "
             f"version {version or f'of {size} bytes'}, now {there}",
             url=url,
         )
