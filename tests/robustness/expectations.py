@@ -15,7 +15,7 @@ RIGHT = """
     truncate-always truncate-sometimes truncate-by-one content-length
     chunked-ok chunked-trailers chunked-extensions short-chunked truncated-chunked garbled-chunked
     huge-chunk no-length no-length-short trailing-bytes trailing-bytes-later trailing-noise
-    content-encoding-identity
+    content-encoding content-encoding-unknown content-encoding-identity
     slow slow-connections pause-in-body drip drip-headers
     reset-sometimes reset-in-headers-sometimes reset-in-body reset-before-body reset-after-body
     reset-on-reuse close-before-headers-sometimes close-in-headers close-after close-on-reuse
@@ -33,7 +33,6 @@ REFUSED = {
         405 501
         redirect-chain-long redirect-loop redirect-to-file redirect-malformed
         redirect-without-location
-        content-encoding content-encoding-unknown
     """,
     "ProtocolError": """
         etag-malformed etag-giant etag-twice
@@ -42,7 +41,7 @@ REFUSED = {
         long-content-length content-length-lies-short content-length-short-body-not
         content-length-negative content-length-huge content-length-max content-length-garbage
         content-length-empty content-length-twice endless-body chunked-endless-trailers
-        chunked-and-length long-chunked endless-chunked transfer-encoding-gzip
+        chunked-and-length long-chunked endless-chunked transfer-encoding-gzip encodes-on-the-way
         giant-headers header-count endless-headers garbage http-0.9 status-line-garbled
         status-line-other interim-many interim-endless switching-protocols header-line
         header-folded header-nul header-space-before-colon
