@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "base/log.hpp"
 #include "guard.hpp"
 #include "objects.hpp"
 
@@ -33,6 +34,8 @@ Task<Result<uint64_t>> open_resource(Engine& engine, std::string url, OptionsObj
   object->version = (*opened)->info().version;
   object->deadline = options.region.deadline;
   object->resource = std::move(*opened);
+  log(LogLevel::debug, "open",
+      {{"region", shown}, {"size", object->size}, {"version", object->version}});
   Result<r3map_resource*> handle = resource_table().add(std::move(object));
   if (!handle) co_return fail(std::move(handle.error()));
   co_return reinterpret_cast<uint64_t>(*handle);
@@ -61,6 +64,18 @@ void close_unwanted(uint64_t handle) {
 enum class Direction { read, write, flush };
 constexpr const char* kNames[] = {"read", "write", "flush"};
 
+class LoggingSink final : public resource::BufferSink {
+ public:
+  LoggingSink(const std::string& name, uint64_t offset, std::span<std::byte> buffer)
+      : BufferSink(offset, buffer), name_(name) {}
+  void retrying(uint64_t offset, const Error& cause, loop::Clock::duration pause) override {
+    resource::log_retry(name_, offset, cause, pause);
+  }
+
+ private:
+  const std::string& name_;
+};
+
 Task<Result<uint64_t>> transfer(ResourcePtr object, Direction direction, std::byte* buffer,
                                 Range range) {
   if (!object->resource || object->stop.stop_requested())
@@ -68,7 +83,7 @@ Task<Result<uint64_t>> transfer(ResourcePtr object, Direction direction, std::by
   loop::Gate::Pass pass(object->operations);
   const resource::Request request = request_within(object->deadline, object->stop.get_token());
   const std::span<std::byte> bytes(buffer, range.length);
-  resource::BufferSink sink(range.offset, bytes);
+  LoggingSink sink(object->url, range.offset, bytes);
   auto task = direction == Direction::read    ? object->resource->read(range, request, sink)
               : direction == Direction::write ? object->resource->write(range.offset, bytes, request)
                                               : object->resource->flush(request);

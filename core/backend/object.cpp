@@ -423,6 +423,8 @@ loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
       visited.push_back(std::move(target));
       target = std::move(**next);
       if (Result<> new_place = check_hop(visited, target); !new_place) co_return new_place;
+      log(LogLevel::debug, "redirected",
+          {{"from", visited.back().origin()}, {"to", target.origin()}});
     } else if (!from_home && may_have_expired(head.status)) {
       from_home = true;
       visited.clear();

@@ -380,9 +380,7 @@ void Region::tell_answered(Range pages) {
 }
 
 void Region::on_retrying(uint64_t offset, const Error& cause, loop::Clock::duration pause) {
-  log(LogLevel::info, "a request is tried again",
-      {{"region", options_.name}, {"offset", offset}, {"pause_ms", ms_of(pause)},
-       {"cause", cause.message}});
+  resource::log_retry(options_.name, offset, cause, pause);
   fault_times_.trouble(cause.message, loop::Clock::now());
 }
 

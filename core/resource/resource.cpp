@@ -1,8 +1,17 @@
 #include "resource/resource.hpp"
 
+#include "base/log.hpp"
+
 #include <algorithm>
 
 namespace r3map::resource {
+
+void log_retry(std::string_view name, uint64_t offset, const Error& cause,
+               loop::Clock::duration pause) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(pause).count();
+  log(LogLevel::info, "a request is tried again",
+      {{"region", name}, {"offset", offset}, {"pause_ms", ms}, {"cause", cause.message}});
+}
 
 loop::Task<Result<>> Resource::write(uint64_t, std::span<const std::byte>, Request) {
   co_return fail(Code::read_only, "this store has no random writes");

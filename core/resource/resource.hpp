@@ -74,6 +74,10 @@ class Sink {
   }
 };
 
+// What a sink does when it is told of another attempt; `name` is the object's URL without secrets.
+void log_retry(std::string_view name, uint64_t offset, const Error& cause,
+               loop::Clock::duration pause);
+
 // Thread: the home loop. Tasks of one resource may overlap. The resource outlives its tasks.
 class Resource {
  public:

@@ -473,6 +473,9 @@ def test_verbose(r3map, fault_server, tmp_path):
     assert all('level=info from=r3map msg="a request is tried again"' in line and "503" in line
                for line in lines)
     assert json.loads(result.stdout)["retries"] == len(lines) >= 3
+    lines = r3map("cat", "-vv", fault_server.url("503", size=SIZE, after=1, times=3),
+                  stdout=subprocess.DEVNULL).stderr.splitlines()
+    assert "msg=open" in lines[0] and len(lines) >= 4 and "tried again" in lines[1]
     log = tmp_path / "log"
     result = r3map("stat", "-v", tmp_path / "object", env={"R3MAP_LOG": f"debug:{log}"})
     assert result.stderr == "" and "msg=open" in log.read_text()

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
+#include "base/log.hpp"
 
 namespace r3map::backend::s3 {
 
@@ -83,9 +84,12 @@ void Provider::finish(Result<Keys> found) {
       renew_from_ = *keys_->expiry - std::min<milliseconds>(minutes(15), life / 4);
     }
     next_search_ = failures_ == 0 ? at : at + backoff(failures_);
+    if (failures_ == 0) log(LogLevel::info, "new credentials", {{"source", keys_->source}});
   } else {
     ++failures_;
     failure_ = std::move(found.error());
+    // Without older ones whoever waits is told.
+    if (keys_) log(LogLevel::warn, "no new credentials", {{"cause", failure_->message}});
     failed_at_ = at;
     next_search_ = at + backoff(failures_);
   }
