@@ -65,6 +65,7 @@ Result<ObjectOptions> parse_object_options(const resource::Options& options,
   if (const auto key = options.find("sse_customer_key"); key != options.end())
     if (Result<> added = add_customer_key(key->second, home, result.fields); !added)
       return fail(std::move(added.error()));
+  result.direct = options.contains("sse_customer_key") && home.scheme != "https";
   return result;
 }
 

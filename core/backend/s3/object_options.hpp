@@ -14,6 +14,7 @@ namespace r3map::backend::s3 {
 struct ObjectOptions {
   std::string version_id;           // empty: the newest
   std::vector<http::Field> fields;  // of each request
+  bool direct = false;              // past any proxy, which would read a customer's key
 };
 
 // `home`: where the object is asked for; a key of the customer's goes over TLS only, or to this

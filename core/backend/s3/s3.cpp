@@ -35,6 +35,7 @@ class S3Dialect final : public Dialect {
   http::Request request(const http::Target& target,
                         std::vector<http::Field> fields) const override {
     http::Request request = options_.request(target.url());
+    request.direct = object_.direct;
     fields.insert(fields.end(), object_.fields.begin(), object_.fields.end());
     if (provider_) sign(target, fields);
     for (const http::Field& field : fields)

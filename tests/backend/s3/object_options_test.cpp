@@ -73,8 +73,16 @@ http::Head answer(std::string version) {
   return head;
 }
 
+// A proxy of the environment's would read it otherwise.
+TEST(ObjectOptions, AKeyInTheClearGoesPastProxies) {
+  const http::Target here{"http", "127.0.0.1:9000", "/b/k", ""};
+  EXPECT_TRUE(parse_object_options({{"sse_customer_key", kKey}}, here)->direct);
+  EXPECT_FALSE(parse_object_options({{"sse_customer_key", kKey}}, kTls)->direct);
+  EXPECT_FALSE(parse_object_options({{"requester_pays", "true"}}, here)->direct);
+}
+
 TEST(ObjectOptions, VersionsAreChecked) {
-  const ObjectOptions none, some{"v/1+", {}}, null{"null", {}};
+  const ObjectOptions none, some{"v/1+", {}, false}, null{"null", {}, false};
   EXPECT_EQ(version_query(none), "");
   EXPECT_EQ(version_query(some), "?versionId=v%2F1%2B");
   EXPECT_TRUE(check_version_id(none, answer("")));
