@@ -26,7 +26,7 @@ static int set_option(r3map_options *options, char *argument) {
 int main(int argc, char **argv) {
   r3map_options *options;
   r3map_region *region;
-  r3map_stats stats = {sizeof(stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  r3map_stats stats = {0};
   const unsigned char *data;
   uint64_t size, sum = 0, i;
   int code, n;
@@ -60,6 +60,7 @@ int main(int argc, char **argv) {
   data = r3map_region_data(region);
   for (i = 0; i < size; i++) sum += data[i];
 
+  stats.struct_size = sizeof(stats);
   r3map_region_stats(region, &stats);
   printf("bytes     %" PRIu64 "\nsum       %" PRIu64 "\n", size, sum);
   printf("resident  %" PRIu64 "\nfetched   %" PRIu64 "\nrequests  %" PRIu64 "\nfaults    %" PRIu64
