@@ -25,7 +25,8 @@ inline std::string_view text_of(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// Takes what stands before the next `separator` off the front of `text`; all of it if there is none.
+// Takes what stands before the next `separator` off the front of `text`, and that; all of it if
+// there is none.
 inline std::string_view take_until(std::string_view& text, std::string_view separator) {
   const size_t at = text.find(separator);
   const std::string_view taken = text.substr(0, at);

@@ -193,7 +193,7 @@ TEST_F(S3CredentialsTest, ThatCanNotBeHadAreTold) {
   EXPECT_EQ(none.error().code, Code::denied);
   EXPECT_EQ(none.error().message.find("no credentials: environment: "), 0u);
   EXPECT_EQ(open_at(cloud_.url("s3"), "s3://bucket/x", {{"profile", "p"}}).error().message,
-            "profile 'p' is neither in /nowhere/.aws/config nor in /nowhere/.aws/credentials");
+            "profile 'p' is neither in /nowhere/.aws/config nor /nowhere/.aws/credentials");
 }
 
 }  // namespace

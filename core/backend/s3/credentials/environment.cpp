@@ -75,6 +75,12 @@ std::string Environment::credentials_path() const {
 
 std::string Environment::sso_cache() const { return file("", "~/.aws/sso/cache"); }
 
+std::string Environment::places() const {
+  const std::string config = config_path(), credentials = credentials_path();
+  if (config.empty() && credentials.empty()) return "nowhere, as HOME is not set";
+  return "neither in " + config + " nor " + credentials;
+}
+
 std::string Environment::profile() const {
   const std::string& name = get("AWS_PROFILE");
   return name.empty() ? get("AWS_DEFAULT_PROFILE") : name;

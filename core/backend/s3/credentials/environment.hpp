@@ -17,8 +17,8 @@ class Environment {
 
   // All variables that r3map's S3 reads. On the loop's thread at each open, since hosts set them
   // after they have loaded us, as libcurl (proxies), the resolver and OpenSSL read theirs. Before
-  // glibc 2.41 a host that calls setenv() in another thread meanwhile races with all of them: a copy
-  // of our few names made elsewhere would not end that.
+  // glibc 2.41 a host that calls setenv() in another thread meanwhile races with all of them: a
+  // copy of our few names made elsewhere would not end that.
   static Environment of_process();
 
   // Empty if it is not set.
@@ -30,6 +30,7 @@ class Environment {
   std::string config_path() const;       // AWS_CONFIG_FILE or ~/.aws/config
   std::string credentials_path() const;  // AWS_SHARED_CREDENTIALS_FILE or ~/.aws/credentials
   std::string sso_cache() const;         // ~/.aws/sso/cache
+  std::string places() const;            // "neither in …/config nor …/credentials", for messages
   std::string profile() const;           // AWS_PROFILE, AWS_DEFAULT_PROFILE; or empty
 
   auto operator<=>(const Environment&) const = default;

@@ -75,7 +75,8 @@ struct Plan {
   std::vector<Role> roles;
 };
 
-// Code::invalid, naming the profile, for what contradicts itself, lacks a part, or goes in a circle.
+// Code::invalid, naming the profile, for what contradicts itself, lacks a part, or goes in a
+// circle.
 Result<Plan> plan_profile(const Profiles& profiles, std::string_view profile);
 
 }  // namespace r3map::backend::s3

@@ -36,8 +36,8 @@ class Provider : public std::enable_shared_from_this<Provider> {
   const Credentials& credentials() const { return keys_->credentials; }
   const std::string& source() const { return keys_->source; }
 
-  // The store says that those of `used_at` have expired, whatever we believe: the next wait() brings
-  // others. False: there are no others, or they came a moment ago and are no better.
+  // The store says that those of `used_at` have expired, whatever we believe: the next wait()
+  // brings others. False: there are no others, or they came a moment ago and are no better.
   bool reject(loop::Clock::time_point used_at);
 
  private:

@@ -93,9 +93,8 @@ loop::Task<Result<Settings>> load_settings(loop::WorkerPool& workers, resource::
     Result<Profiles> profiles = co_await reading;
     if (!profiles) co_return fail(std::move(profiles.error()));
     if (named && !profiles->profiles.contains(settings->profile))
-      co_return fail(Code::invalid, "profile '" + shown(settings->profile) + "' is neither in " +
-                                        variables.config_path() + " nor in " +
-                                        variables.credentials_path());
+      co_return fail(Code::invalid, "profile '" + shown(settings->profile) + "' is " +
+                                        variables.places());
     settings->profiles = std::move(*profiles);
     if (settings->endpoint.empty()) settings->endpoint = service_endpoint(*settings, "s3");
   }

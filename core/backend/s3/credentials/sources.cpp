@@ -97,7 +97,7 @@ Task<Result<Keys>> Sources::find() {
     }
     looked += profile + ": holds no credentials";
   } else {
-    looked += profile + ": neither in " + variables.config_path() + " nor " + variables.credentials_path();
+    looked += profile + ": " + variables.places();
   }
   if (!variables.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").empty() ||
       !variables.get("AWS_CONTAINER_CREDENTIALS_FULL_URI").empty()) {

@@ -29,7 +29,9 @@ TEST(Environment, Files) {
                            {"AWS_SHARED_CREDENTIALS_FILE", "~/keys"}});
   EXPECT_EQ(named.config_path(), "/etc/aws");
   EXPECT_EQ(named.credentials_path(), "/home/me/keys");
+  EXPECT_EQ(named.places(), "neither in /etc/aws nor /home/me/keys");
   EXPECT_EQ(Environment().config_path(), "");
+  EXPECT_EQ(Environment().places(), "nowhere, as HOME is not set");
 }
 
 TEST(Environment, Values) {

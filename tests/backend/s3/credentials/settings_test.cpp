@@ -57,7 +57,8 @@ TEST_F(SettingsTest, RegionAndEndpointComeFromTheFirstThatKnows) {
   EXPECT_EQ(both({}, {}), "file http://file");
   EXPECT_EQ(both({{"profile", "p"}}, {{"AWS_PROFILE", "default"}}), "p http://s");
   EXPECT_EQ(both({}, {{"AWS_PROFILE", "p"}}), "p http://s");
-  EXPECT_EQ(both({}, {{"AWS_DEFAULT_PROFILE", "p"}, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"}}),
+  EXPECT_EQ(both({}, {{"AWS_DEFAULT_PROFILE", "p"},
+                      {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"}}),
             "p ");
   EXPECT_EQ(both({}, {{"HOME", "/nowhere"}}), "us-east-1 ");
 }
@@ -85,7 +86,7 @@ TEST_F(SettingsTest, NamedProfilesMustBeThere) {
   home_.write(".aws/credentials", "[p]\nregion=r\n");
   EXPECT_EQ(load({{"profile", "p"}})->region, "r");
   EXPECT_EQ(error({{"profile", "q"}}), "profile 'q' is neither in " + home_.path() +
-                                           "/.aws/config nor in " + home_.path() +
+                                           "/.aws/config nor " + home_.path() +
                                            "/.aws/credentials");
   EXPECT_NE(error({}, {{"AWS_PROFILE", "q"}}).find("profile 'q'"), std::string::npos);
   EXPECT_EQ(error({}), "none") << "'default' need not be";

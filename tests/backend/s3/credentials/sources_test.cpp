@@ -170,8 +170,8 @@ TEST_F(SourcesTest, StsErrors) {
   const auto with = [&](const std::string& path) {
     return of_config(config, {{"AWS_ENDPOINT_URL_STS", server_.url(path)}});
   };
-  EXPECT_EQ(with("sts/status=400/reason=<ErrorResponse><Error><Code>C<%2FCode><Message>M<%2FMessage>"
-                 "<%2FError><%2FErrorResponse>"),
+  EXPECT_EQ(with("sts/status=400/reason=<ErrorResponse><Error><Code>C<%2FCode><Message>M"
+                 "<%2FMessage><%2FError><%2FErrorResponse>"),
             "profile 'default': role a: M (C), 400");
   EXPECT_EQ(with("sts/body=x"), "profile 'default': role a: the answer holds no keys");
   EXPECT_EQ(with("sts/times=2/status=503"), "ASIA1 secret-1 token-1 expires") << "tried again";
