@@ -49,7 +49,7 @@ void FetchSink::land(std::span<const std::byte> pages) {
   const Range range{next_, pages.size()};
   next_ = range.end();
   first_page_alone_ = false;
-  here_(range);
+  if (landed.bytes > 0) here_(range);
 }
 
 }  // namespace r3map::region

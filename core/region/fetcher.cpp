@@ -14,6 +14,10 @@ namespace {
 // Of a hundred requests so many may be sent twice: a store that is late because it has too much to
 // do must not get twice as much. What was not used is saved up, but not for ever.
 constexpr double kHedgesPerRequest = 0.05, kHedgesAtFirst = 2, kMostHedges = 8;
+// Ranges are joined as long as so many bytes come for one that is wanted.
+constexpr uint64_t kMostForOne = 5;
+// The time to the first byte tells of the store, and not of a queue, when so few others wait.
+constexpr size_t kFewRequests = 8;
 
 }  // namespace
 
@@ -24,8 +28,9 @@ Fetcher::Fetcher(loop::Loop& loop, resource::Resource& resource, Fill& fill, Bud
       share_(share),
       limits_(limits),
       owner_(owner),
-      pace_({limits.request, limits.bulk, resource.info().parallel_requests,
-             limits.bulk_requests}),
+      pace_({std::min(limits.request, limits.most_bytes), std::min(limits.bulk, limits.most_bytes),
+             resource.info().parallel_requests,
+             std::min(limits.most_requests, uint64_t{limits::kBulkConnections})}),
       hedges_left_(kHedgesAtFirst),
       late_timer_(loop, [this] { hedge_late_ones(); }) {}
 
@@ -53,9 +58,12 @@ Range Fetcher::first_piece(Range range) const {
 }
 
 Range Fetcher::require(Range range) {
-  const Range piece = first_piece(range);
+  Range piece = first_piece(range);
+  piece.length = std::min(piece.length, limits_.most_bytes);
   if (piece.empty()) return piece;
-  if (share_.reserve(piece.length))
+  const bool fits = bulk_requests_ < limits_.most_requests &&
+                    (bulk_requests_ == 0 || bulk_bytes_ + piece.length <= limits_.most_bytes);
+  if (fits && share_.reserve(piece.length))
     start(piece, Urgency::require);
   else
     enqueue(piece, Urgency::require);
@@ -101,8 +109,19 @@ bool Fetcher::reserve(uint64_t bytes, Urgency urgency) {
   return urgency == Urgency::pull ? share_.reserve_free(bytes) : share_.reserve(bytes);
 }
 
+bool Fetcher::is_pulling() const {
+  return std::any_of(running_.begin(), running_.end(),
+                     [](const Fetch& fetch) { return fetch.urgency == Urgency::pull; });
+}
+
+// What the next bulk request may bring.
+uint64_t Fetcher::piece_limit() const {
+  const uint64_t left = limits_.most_bytes - std::min(bulk_bytes_, limits_.most_bytes);
+  return std::max(std::min(pace_.request(), align_down(left, kPage)), kPage);
+}
+
 bool Fetcher::has_room() const {
-  return bulk_requests_ < limits_.bulk_requests && bulk_bytes_ < pace_.bulk();
+  return bulk_requests_ < pace_.requests() && bulk_bytes_ < pace_.bulk();
 }
 
 // What one request can bring of the first range, and of those after it; takes it from the queue.
@@ -113,7 +132,7 @@ Range Fetcher::next_piece(std::deque<Range>& ranges) const {
     const Range absent = fill_.first_absent(first);
     ranges.pop_front();
     if (absent.empty()) continue;
-    const Range piece{absent.offset, std::min(absent.length, pace_.request())};
+    const Range piece{absent.offset, std::min(absent.length, piece_limit())};
     const Range rest = range_between(piece.end(), first.end());
     if (rest.empty()) return joined(piece, ranges);
     ranges.push_front(rest);
@@ -122,13 +141,17 @@ Range Fetcher::next_piece(std::deque<Range>& ranges) const {
   return {};
 }
 
-// With the ranges that follow so close that one request for all is cheaper.
+// With the ranges that follow so close that one request for all is cheaper. What lies between takes
+// room as well, so it must not become much more than what is wanted.
 Range Fetcher::joined(Range piece, std::deque<Range>& rest) const {
+  uint64_t wanted = piece.length;
   while (!rest.empty()) {
     const Range next = rest.front();
     if (next.offset < piece.end() || next.offset - piece.end() > pace_.gap() ||
-        next.end() - piece.offset > pace_.request())
+        next.end() - piece.offset > piece_limit())
       break;
+    wanted += next.length;
+    if (next.end() - piece.offset > wanted * kMostForOne) break;
     const Range more = range_between(piece.end(), next.end());
     if (fill_.first_absent(more) != more) break;
     piece.length += more.length;
@@ -148,8 +171,9 @@ bool Fetcher::start_next(Urgency urgency) {
   const Range piece = next_piece(ranges);
   if (piece.empty()) return false;
   if (!reserve(piece.length, urgency)) {
-    // Somebody waits for what is required, and room may come; the rest was only a guess.
-    if (urgency == Urgency::require && !running_.empty())
+    // Somebody waits for what is required, and room may come, as it may from other pulls; the rest
+    // was only a guess.
+    if (urgency == Urgency::require || (urgency == Urgency::pull && is_pulling()))
       ranges.push_front(piece);
     else
       ranges.clear();
@@ -170,6 +194,7 @@ void Fetcher::start(Range range, Urgency urgency) {
 void Fetcher::start(Fetch fetch) {
   fetch.deadline = loop::deadline_after(limits_.deadline);
   if (fetch.urgency != Urgency::demand) {
+    fetch.queued_behind = bulk_requests_;
     bulk_bytes_ += fetch.range.length;
     ++bulk_requests_;
   }
@@ -198,13 +223,13 @@ loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
   sink.drained();  // what came before a failure is here all the same
   if (result) result = sink.result();
   if (fetch->superseded) result = {};
-  learn(sink.progress(), result && !fetch->superseded);
+  learn(*fetch, result && !fetch->superseded);
 
   counters_.failed += !result;
   fetch->landed = sink.landed();
   const std::vector<Range> left = fill_.end(fetch->generation, fetch->range);
   if (result && !left.empty()) result = fail(Code::internal, "the store delivered too little");
-  if (fetch->twin != 0) supersede(fetch->twin);
+  if (fetch->twin != 0) part_from(fetch->twin);
   share_.release(fetch->range.length - fetch->landed);
   if (fetch->urgency != Urgency::demand) {
     bulk_bytes_ -= fetch->range.length;
@@ -220,12 +245,13 @@ loop::Task<void> Fetcher::run(std::list<Fetch>::iterator fetch) {
 
 // ---- learning, and sending late requests twice ----------------------------------------------
 
-void Fetcher::learn(const Progress& progress, bool complete) {
+void Fetcher::learn(const Fetch& fetch, bool complete) {
   pace_.received(counters_.fetched_bytes, loop::Clock::now());
   if (!complete) return;
   hedges_left_ = std::min(hedges_left_ + kHedgesPerRequest, kMostHedges);
-  const loop::Clock::time_point first = progress.first;
-  if (first != loop::Clock::time_point::max()) pace_.first_byte(first - progress.begin);
+  const loop::Clock::time_point first = fetch.progress->first;
+  if (fetch.queued_behind <= kFewRequests && first != loop::Clock::time_point::max())
+    pace_.first_byte(first - fetch.progress->begin);
 }
 
 void Fetcher::watch_for_late_ones() {
@@ -253,12 +279,11 @@ void Fetcher::hedge_late_ones() {
 // A second request for what somebody waits for: whichever answers first lands.
 bool Fetcher::hedge(Fetch& fetch) {
   const bool all = fetch.urgency <= Urgency::require;
-  Range wanted = all ? fetch.range : owner_.waited_for(fetch.range);
-  wanted.length = std::min(wanted.length, limits_.request);
-  if (wanted.empty() || !share_.reserve(wanted.length)) return false;
+  const Range wanted = all ? fetch.range : owner_.waited_for(fetch.range);
   const Fill::Twin twin = fill_.begin_twin(fetch.generation, wanted);
-  share_.release(wanted.length - twin.range.length);
   if (twin.range.empty()) return false;
+  // Each page lands once, and has its room already; what is reserved for both is given back.
+  share_.reserve_anyway(twin.range.length);
   ++counters_.hedged;
   log(LogLevel::debug, "hedged a late request",
       {{"offset", twin.range.offset}, {"length", twin.range.length}});
@@ -272,10 +297,12 @@ bool Fetcher::hedge(Fetch& fetch) {
   return true;
 }
 
-// The other one of two has ended: this one may have nothing left to bring.
-void Fetcher::supersede(uint64_t generation) {
+// The other one of two has ended: this one may have nothing left to bring, or get another twin.
+void Fetcher::part_from(uint64_t generation) {
   for (Fetch& fetch : running_) {
-    if (fetch.generation != generation || fill_.owns_any(generation, fetch.range)) continue;
+    if (fetch.generation != generation) continue;
+    fetch.twin = 0;
+    if (fill_.owns_any(generation, fetch.range)) continue;
     fetch.superseded = true;
     fetch.stop.request_stop();
   }

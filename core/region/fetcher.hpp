@@ -25,6 +25,7 @@ struct Fetch {
   uint64_t generation = 0;
   uint64_t twin = 0;  // the generation of the other request for (a part of) this; 0: there is none
   bool superseded = false;  // by its twin, which has brought everything
+  size_t queued_behind = 0;  // of bulk: so many others were under way
   loop::Deadline deadline = loop::kNever;
   std::stop_source stop;
   const Progress* progress = nullptr;  // while under way
@@ -52,7 +53,8 @@ class Fetcher {
     uint64_t request;                // bytes of one request
     uint64_t bulk;                   // bytes under way that nobody waits for in a fault
     loop::Clock::duration deadline;  // of one request; zero: none
-    uint64_t bulk_requests = limits::kBulkConnections;  // as `bulk`, their number
+    // What was asked for, if less; calls have to keep to it as well.
+    uint64_t most_requests = UINT64_MAX, most_bytes = UINT64_MAX;
   };
   struct Owner {
     virtual ~Owner() = default;
@@ -97,6 +99,7 @@ class Fetcher {
   std::deque<Range>& queue(resource::Urgency urgency);
   Range first_piece(Range range) const;
   bool has_room() const;
+  uint64_t piece_limit() const;
   Range next_piece(std::deque<Range>& ranges) const;
   Range joined(Range piece, std::deque<Range>& rest) const;
   bool start_next(resource::Urgency urgency);
@@ -104,11 +107,12 @@ class Fetcher {
   void start(Range range, resource::Urgency urgency);
   void start(Fetch fetch);
   loop::Task<void> run(std::list<Fetch>::iterator fetch);
-  void learn(const Progress& progress, bool complete);
+  void learn(const Fetch& fetch, bool complete);
   void watch_for_late_ones();
   void hedge_late_ones();
   bool hedge(Fetch& fetch);
-  void supersede(uint64_t generation);
+  void part_from(uint64_t generation);
+  bool is_pulling() const;
 
   resource::Resource& resource_;
   Fill& fill_;

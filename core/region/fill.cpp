@@ -205,20 +205,22 @@ Result<bool> Fill::release(uint64_t offset) {
   return true;
 }
 
-Result<std::vector<uint64_t>> Fill::release_all(Range range) {
-  std::vector<uint64_t> offsets;
+Fill::Released Fill::release_all(Range range) {
+  Released released;
   for (;;) {
     uint64_t offset;
     {
       std::lock_guard lock(mutex_);
       to_hold_.remove(range);
       const auto held = held_.lower_bound(range.offset);
-      if (held == held_.end() || held->first >= range.end()) return offsets;
+      if (held == held_.end() || held->first >= range.end()) return released;
       offset = held->first;
     }
-    offsets.push_back(offset);
-    if (Result<bool> released = release(offset); !released)
-      return fail(std::move(released.error()));
+    if (Result<bool> landed = release(offset); !landed) {
+      released.result = fail(std::move(landed.error()));
+      return released;
+    }
+    released.offsets.push_back(offset);
   }
 }
 

@@ -72,8 +72,12 @@ class Fill {
 
   // Lands a held page. False if it isn't held.
   Result<bool> release(uint64_t offset);
-  // Lands the held pages in `range`, and holds none there that are on their way; answers which.
-  Result<std::vector<uint64_t>> release_all(Range range);
+  struct Released {
+    std::vector<uint64_t> offsets;
+    Result<> result;  // why the page after these is absent, and the rest as it was
+  };
+  // Lands the held pages in `range`, and holds none there that are on their way.
+  Released release_all(Range range);
 
   struct Evicted {
     std::vector<Range> ranges;  // absent now

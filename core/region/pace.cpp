@@ -18,7 +18,7 @@ constexpr double kBulkSeconds = 0.5;
 constexpr double kRequestSeconds = 0.0002;
 constexpr uint64_t kUnknownGap = 16 << 10, kMostGap = 1 << 20;
 constexpr uint64_t kUnknownFarBehind = 1 << 20, kLeastFarBehind = 128 << 10;
-constexpr unsigned kLatenciesToKnow = 8;
+constexpr size_t kLatenciesToKnow = 8;
 constexpr milliseconds kNeverLateBefore{20};
 
 constexpr unsigned kMostParallel = 16;
@@ -37,7 +37,10 @@ Pace::Pace(Limits limits)
 
 // Mean and mean deviation as TCP keeps them (RFC 6298, section 2).
 void Pace::first_byte(Duration delay) {
-  if (latencies_++ == 0) {
+  recent_[latencies_++ % recent_.size()] = delay;
+  shortest_ = *std::min_element(
+      recent_.begin(), recent_.begin() + static_cast<long>(std::min(latencies_, recent_.size())));
+  if (latencies_ == 1) {
     latency_ = delay;
     deviation_ = delay / 2;
     return;
@@ -100,12 +103,12 @@ uint64_t Pace::bulk() const { return std::min(request() * parallel_, limits_.bul
 uint64_t Pace::gap() const {
   if (bandwidth_ == 0 || latencies_ == 0) return kUnknownGap;
   const auto slots = static_cast<double>(std::max<uint64_t>(limits_.requests, 1));
-  const double slot = seconds(latency_) / slots;
+  const double slot = seconds(shortest_) / slots;
   return std::min(static_cast<uint64_t>(bandwidth_ * (slot + kRequestSeconds)), kMostGap);
 }
 
 uint64_t Pace::busy() const {
-  return static_cast<uint64_t>(bandwidth_ * 2 * seconds(latency_));
+  return static_cast<uint64_t>(bandwidth_ * 2 * seconds(shortest_));
 }
 
 uint64_t Pace::far_behind() const {

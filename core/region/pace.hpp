@@ -36,6 +36,7 @@ class Pace {
 
   uint64_t request() const;  // bytes of one bulk request
   uint64_t bulk() const;     // bytes of all that are under way
+  uint64_t requests() const { return limits_.requests; }
   // Bytes between two ranges that are cheaper to fetch than to leave out.
   uint64_t gap() const;
   // What keeps the store busy for two round trips; 0: unknown.
@@ -54,7 +55,9 @@ class Pace {
 
   const Limits limits_;
   Duration latency_{}, deviation_{};
-  unsigned latencies_ = 0;
+  std::array<Duration, 16> recent_{};  // of which the shortest is without the load's own share
+  Duration shortest_{};
+  size_t latencies_ = 0;
 
   std::optional<Time> round_begin_;
   uint64_t round_bytes_ = 0;

@@ -103,7 +103,8 @@ void Readahead::Thread::saw(uint64_t offset) {
 
 uint64_t Readahead::grown(uint64_t window) const {
   const uint64_t steady = window >= granule_ * 16 ? aim_ : 0;
-  const uint64_t wanted = std::max(std::min(window * 4, limits::kReadaheadWindow), steady);
+  const uint64_t wanted =
+      std::max({std::min(window * 4, limits::kReadaheadWindow), steady, granule_ * 2});
   return align_down(std::min(wanted, window_limit_), kPage);
 }
 
@@ -246,9 +247,9 @@ Readahead::Plan Readahead::go_on(Stride& stride, uint64_t offset) {
 
 // The next window of places; the trap is the one of `trap_step`.
 void Readahead::plan_steps(Stride& stride, Plan& plan) {
-  const auto most = static_cast<int64_t>(window_limit_ / (granule_ + 2 * stride.slack));
-  stride.window = std::clamp(stride.window * 4, kFirstSteps,
-                             std::clamp(most, kFirstSteps, kMostSteps));
+  const auto fitting = static_cast<int64_t>(window_limit_ / (granule_ + 2 * stride.slack));
+  const int64_t most = std::clamp<int64_t>(fitting, 1, kMostSteps);
+  stride.window = std::clamp(stride.window * 4, std::min(kFirstSteps, most), most);
   // Not so far that what is unknown of the step adds up to more than the slack.
   if (stride.slack > 0) stride.window = std::min(stride.window, stride.planned);
   const uint64_t length = granule_ + 2 * stride.slack;

@@ -11,6 +11,8 @@ using resource::Urgency;
 
 namespace {
 
+// What a thread that waits in a stalled request will want next: by another request at once.
+constexpr uint64_t kWantedNext = 1 << 20;
 // A call for no more than this is sent off at once, as a fault is; more waits for its turn.
 constexpr uint64_t kSmallCall = 1 << 20;
 // A remote store may be asked for so many times more in parallel than it recommends, if it helps.
@@ -28,18 +30,15 @@ uint64_t share_of(uint64_t limit, uint64_t divisor, uint64_t most) {
   return std::max(align_down(std::min(limit / divisor, most), kPage), kPage);
 }
 
-uint64_t at_most(uint64_t value, uint64_t most) {
-  return most == 0 ? value : std::min(value, most);
-}
+uint64_t unless_zero(uint64_t limit) { return limit == 0 ? UINT64_MAX : limit; }
 
 // How much a region has under way is found out (Pace); this is how much it may.
 Fetcher::Limits fetch_limits(const resource::Info& info, uint64_t limit,
                              const RegionOptions& options) {
-  const uint64_t request = at_most(info.preferred_request, options.most_bytes);
   const uint64_t times = info.worth_hedging ? kMoreInParallel : 1;
   const uint64_t bulk = info.preferred_request * info.parallel_requests * times;
-  return {share_of(limit, 8, request), share_of(limit, 4, at_most(bulk, options.most_bytes)),
-          options.deadline, at_most(limits::kBulkConnections, options.most_requests)};
+  return {share_of(limit, 8, info.preferred_request), share_of(limit, 4, bulk), options.deadline,
+          unless_zero(options.most_requests), align_down(unless_zero(options.most_bytes), kPage)};
 }
 
 // 0 and 255 are exact: none, all.
@@ -76,30 +75,37 @@ loop::Task<Result<std::unique_ptr<Region>>> Region::open(
   if (!memory) co_return fail(std::move(memory.error()));
   std::unique_ptr<Region> region(new Region(environment, std::move(resource), std::move(*memory),
                                             std::move(options)));
-  Result<> ready;
-  if (const std::string& path = region->options_.trace; !path.empty()) {
-    auto recording = TraceRecorder::open(environment.workers, path, region->size_);
-    Result<std::unique_ptr<TraceRecorder>> recorder = co_await recording;
-    if (recorder) region->trace_ = std::move(*recorder);
-    if (!recorder) ready = fail(std::move(recorder.error()));
-  }
+  auto starting = region->start();
+  Result<> ready = co_await starting;
   if (!ready) {
-    // Closed below.
-  } else if (region->memory_->on_demand()) {
-    ready = region->watch_->watch(loop::FdWatch::kReadable);
-    if (ready) region->start_pulling();
-  } else {
-    const Range all = page_aligned({0, region->size_});
-    region->pins_.add(all);
-    auto reading = region->require(all);
-    ready = co_await reading;
-  }
-  if (!ready) {
+    region->trace_.reset();  // an earlier one stays
     auto closing = region->close();
     co_await closing;
     co_return fail(std::move(ready.error()));
   }
   co_return region;
+}
+
+loop::Task<Result<>> Region::start() {
+  const Range all = page_aligned({0, size_});
+  std::unique_ptr<TraceRecorder> recorder;
+  if (!options_.trace.empty()) {
+    auto opening = TraceRecorder::open(environment_.workers, options_.trace, size_);
+    Result<std::unique_ptr<TraceRecorder>> opened = co_await opening;
+    if (!opened) co_return fail(std::move(opened.error()));
+    recorder = std::move(*opened);
+  }
+  if (memory_->on_demand()) {
+    trace_ = std::move(recorder);
+    Result<> watched = watch_->watch(loop::FdWatch::kReadable);
+    if (watched) start_pulling();
+    co_return watched;
+  }
+  pins_.add(all);
+  auto reading = require(all);
+  Result<> read = co_await reading;
+  trace_ = std::move(recorder);  // nobody has asked for all that
+  co_return read;
 }
 
 Region::Region(Environment environment, std::unique_ptr<resource::Resource> resource,
@@ -160,11 +166,6 @@ loop::Task<void> Region::close() {
   // Neither a late timer nor another region in want of memory may come back to this one.
   faults_.settle({0, memory_->capacity()});
   evictor_.retire();
-  if (trace_) {
-    auto closing = trace_->close();
-    const Result<> written = co_await closing;
-    if (!written) log(LogLevel::warn, "no trace", {{"cause", written.error().message}});
-  }
   // Here who still waits in a fault gets SIGBUS. Giving gigabytes back takes a while, which other
   // regions' faults must not wait for.
   auto unmapping = environment_.workers.run(loop::Priority::urgent, [this] {
@@ -173,6 +174,11 @@ loop::Task<void> Region::close() {
     return true;
   });
   co_await unmapping;
+  if (trace_) {
+    auto closing = trace_->close();
+    const Result<> written = co_await closing;
+    if (!written) log(LogLevel::warn, "no trace", {{"cause", written.error().message}});
+  }
 }
 
 // ---- page faults ----------------------------------------------------------------------------
@@ -203,12 +209,14 @@ void Region::on_fault(memory::Fault fault) {
     case PageState::held: on_trap(offset); return;
     case PageState::landing: faults_.add(offset); return;
     case PageState::filling:
+      // Of a pull of everything only what is missed is an access.
+      if (options_.pull == Pull::all) record({offset, granule_});
       faults_.add(offset);
       if (fill_.dont_hold(offset))
         read_ahead(readahead_.on_trap(offset));
       else
         on_trap(offset);  // it was held a moment ago, perhaps
-      overtake(offset, page);
+      overtake(offset);
       return;
     case PageState::absent: fetch_for_fault(fault); return;
   }
@@ -239,7 +247,8 @@ void Region::fetch_for_fault(memory::Fault fault) {
   // A trap whose window has not been asked for yet tells as much as one that was held.
   if (fill_.dont_hold(offset)) read_ahead(readahead_.on_trap(offset));
   // A reader who is faster than its readahead is no stranger.
-  if (const Range planned = fetcher_.queued_readahead(offset); !planned.empty()) {
+  if (Range planned = fetcher_.queued_readahead(offset); !planned.empty()) {
+    planned.length = std::min(planned.length, std::max(granule_, fetcher_.pace().request()));
     fetcher_.demand(planned);  // recorded already
     return;
   }
@@ -272,11 +281,14 @@ void Region::read_ahead(const Readahead::Plan& plan) {
 }
 
 // The page is on its way, but its request has much else to bring first.
-void Region::overtake(uint64_t offset, const Fill::Page& page) {
+void Region::overtake(uint64_t offset) {
+  const Fill::Page page = fill_.page(offset);
+  if (page.state != PageState::filling) return;
   if (offset - page.next <= fetcher_.pace().far_behind()) return;
   const Range part = intersect({offset, granule_}, page.owned);
   fill_.take_away(part);
-  fetcher_.demand(part);
+  const Range started = fetcher_.demand(part);
+  fetcher_.enqueue(range_between(started.end(), part.end()), Urgency::readahead);
 }
 
 void Region::on_expired(uint64_t offset) {
@@ -366,8 +378,11 @@ void Region::tell_waiters(const Fetch& fetch, const Result<>& result) {
 }
 
 Range Region::waited_for(Range range) const {
-  const std::vector<uint64_t> offsets = faults_.in(range);
-  return offsets.empty() ? Range{} : intersect({offsets.front(), granule_}, range);
+  // Faults whose pages have landed are settled only when their request ends.
+  for (const uint64_t offset : faults_.in(range))
+    if (fill_.page(offset).state == PageState::filling)
+      return intersect({offset, std::max(granule_, kWantedNext)}, range);
+  return {};
 }
 
 // Thread: any.
@@ -423,18 +438,19 @@ void Region::wake_waiters() { waiters_.for_each(wake); }
 
 // Sends for what is missing in `pages`. They are pinned.
 void Region::request_pages(Range pages) {
-  if (const Result<std::vector<uint64_t>> released = fill_.release_all(pages); released)
-    for (const uint64_t offset : *released) {
-      tell_answered({offset, kPage});
-      read_ahead(readahead_.on_trap(offset));
-    }
+  const Fill::Released released = fill_.release_all(pages);
+  if (!released.result) evictor_.release(kPage);  // that one's; it is absent now
+  for (const uint64_t offset : released.offsets) {
+    tell_answered({offset, kPage});
+    read_ahead(readahead_.on_trap(offset));
+  }
   if (pages.length > kSmallCall) return fetcher_.enqueue(pages, Urgency::require);
   for (uint64_t at = pages.offset; at < pages.end();) {
     const Fill::Page page = fill_.page(at);
     if (page.state == PageState::absent) {
       at = std::max(fetcher_.require(range_between(at, pages.end())).end(), at + kPage);
     } else if (page.state == PageState::filling) {
-      overtake(at, page);
+      overtake(at);
       at = std::max(page.owned.end(), at + kPage);
     } else {
       at += kPage;
@@ -492,12 +508,16 @@ loop::Task<Result<>> Region::require(Range pages) {
     waiter.wakeup = &wakeup;
     co_await wakeup;
     waiter.wakeup = nullptr;
-    if (waiter.starving) waiter.again.push_back(waiter.missing);
+    if (waiter.starving) fetcher_.pump();
     here = arrived(waiter);
   }
   waiters_.remove(waiter);
   waiting_ = waiters_.size();
-  if (!(here && *here) && pages.length > kSmallCall) forget_required();
+  if (!(here && *here)) {
+    if (pages.length > kSmallCall) forget_required();
+    // It may have been the one that looked whether there is room again.
+    wake_waiters();
+  }
   if (!here) co_return fail(std::move(here.error()));
   if (!*here && waiter.starving) co_return used_up();
   if (!*here)

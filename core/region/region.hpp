@@ -98,6 +98,7 @@ class Region : private Fetcher::Owner {
   Region(Environment environment, std::unique_ptr<resource::Resource> resource,
          std::unique_ptr<memory::LocalMemory> memory, RegionOptions options);
 
+  loop::Task<Result<>> start();
   void start_pulling();
   void record(Range range);
   void on_faults();
@@ -107,7 +108,7 @@ class Region : private Fetcher::Owner {
   void fetch_for_fault(memory::Fault fault);
   void fetch_again(uint64_t offset);
   void read_ahead(const Readahead::Plan& plan);
-  void overtake(uint64_t offset, const Fill::Page& page);
+  void overtake(uint64_t offset);
   void on_expired(uint64_t offset);
   void fail_fault(uint64_t offset, const Error& error);
   void on_fetched(const Fetch& fetch, const Result<>& result) override;

@@ -66,6 +66,7 @@ Result<std::string> read_text(int file) {
 }  // namespace
 
 Result<Trace> parse_trace(std::string_view text) {
+  if (text.empty()) return malformed(1);
   Trace trace;
   for (size_t line = 1; !text.empty(); ++line) {
     const size_t length = text.find('\n');
@@ -86,7 +87,6 @@ Result<Trace> parse_trace(std::string_view text) {
       return malformed(line);
     trace.entries.push_back({{offset, size}, milliseconds});
   }
-  if (trace.size == 0 && trace.entries.empty()) return malformed(1);
   return trace;
 }
 
@@ -130,7 +130,9 @@ TraceRecorder::TraceRecorder(loop::WorkerPool& workers, std::string path, std::s
     : workers_(workers), path_(std::move(path)), temporary_(std::move(temporary)), file_(file) {}
 
 TraceRecorder::~TraceRecorder() {
-  if (file_ >= 0) ::close(file_);
+  if (file_ < 0) return;
+  ::close(file_);
+  unlink(temporary_.c_str());
 }
 
 void TraceRecorder::add(Range range) {

@@ -43,7 +43,7 @@ class TraceRecorder {
  public:
   static loop::Task<Result<std::unique_ptr<TraceRecorder>>> open(loop::WorkerPool& workers,
                                                                  std::string path, uint64_t size);
-  ~TraceRecorder();  // without close(): what is written keeps its temporary name
+  ~TraceRecorder();  // without close(): nothing is left of it
   TraceRecorder(const TraceRecorder&) = delete;
   TraceRecorder& operator=(const TraceRecorder&) = delete;
 

@@ -177,15 +177,21 @@ TEST_F(FetcherTest, NoMoreRequestsThanConnectionsForBulk) {
 }
 
 TEST_F(FetcherTest, FewerRequestsOrBytesIfThatWasAskedFor) {
-  start({pages(64), pages(kPages), 0s, 5});
+  start({pages(64), pages(kPages), 0s, 2, pages(10)});
   block();
-  on_loop([&] { fetcher_->enqueue({0, pages(600)}, Urgency::pull); });
-  EXPECT_EQ(seen().size(), 3u) << "as the store recommends";
   on_loop([&] {
-    fetcher_->forget_queued(Urgency::pull);
-    for (uint64_t i = 60; i < 70; ++i) fetcher_->demand({pages(i * 10), pages(1)});
+    fetcher_->enqueue({0, pages(600)}, Urgency::pull);
+    fetcher_->require({pages(700), pages(20)});
   });
-  EXPECT_EQ(seen().size(), 13u) << "page faults are not bound";
+  EXPECT_EQ(seen(), (std::vector<Range>{{0, pages(10)}}));
+  on_loop([&] { fetcher_->demand({pages(800), pages(64)}); });
+  EXPECT_EQ(seen().back(), (Range{pages(800), pages(64)})) << "page faults are not bound";
+  control_->unblock();
+  idle();
+  for (const Range range : seen())
+    EXPECT_LE(range.length, pages(range.offset == pages(800) ? 64 : 10));
+  EXPECT_TRUE(fill_.is_resident({0, pages(600)}));
+  EXPECT_TRUE(fill_.is_resident({pages(700), pages(10)}));
 }
 
 TEST_F(FetcherTest, WhatLiesCloseTogetherIsOneRequest) {
@@ -411,7 +417,7 @@ TEST_F(FetcherTest, WhatIsRequiredWaitsForRoomAslongAsSomeMayCome) {
   EXPECT_LE(evictor_->used(), pages(16));
 }
 
-TEST_F(FetcherTest, WhatIsRequiredIsGivenUpWhenNoRoomCanCome) {
+TEST_F(FetcherTest, WhatIsRequiredWaitsForRoom) {
   start(kRoomy, pages(16));
   on_loop([&] {
     fetcher_->demand({0, pages(16)});
@@ -420,8 +426,13 @@ TEST_F(FetcherTest, WhatIsRequiredIsGivenUpWhenNoRoomCanCome) {
   idle();
   on_loop([&] {
     fetcher_->enqueue({pages(100), pages(4)}, Urgency::require);
-    EXPECT_TRUE(is_idle());
+    EXPECT_FALSE(fetcher_->has_running());
+    EXPECT_EQ(fetcher_->queued(), 1u);
+    EXPECT_TRUE(pins_.remove({0, pages(16)}));
+    fetcher_->pump();
   });
+  idle();
+  EXPECT_TRUE(fill_.is_resident({pages(100), pages(4)}));
 }
 
 TEST_F(FetcherTest, AFailureLeavesPagesAbsentAndGivesTheirRoomBack) {

@@ -271,6 +271,25 @@ TEST(Readahead, ASteadyReaderGetsAtOnceWhatKeepsTheStoreBusy) {
   EXPECT_EQ(only(plan.ahead).length, uint64_t{16} << 20);
 }
 
+TEST(Readahead, WindowsAreNeverLessThanTheGranule) {
+  for (const uint64_t granule : {uint64_t{32} << 20, uint64_t{64} << 20, uint64_t{1} << 30}) {
+    Readahead readahead(uint64_t{1} << 40, granule, uint64_t{4} << 30, false);
+    readahead.on_fault(0, 1);
+    Readahead::Plan plan = readahead.on_fault(granule, 1);
+    EXPECT_EQ(plan.demand.length, granule);
+    EXPECT_FALSE(plan.ahead.empty());
+    ASSERT_TRUE(plan.trap);
+  }
+}
+
+TEST(Readahead, AStrideOfLargeChunksStaysInTheWindow) {
+  constexpr uint64_t kChunk = uint64_t{1} << 30;
+  Readahead readahead(uint64_t{1} << 44, kChunk, 2 * kChunk, false);
+  Readahead::Plan plan;
+  for (uint64_t i = 0; i < 3; ++i) plan = readahead.on_fault(i << 34, 1);
+  EXPECT_EQ(plan.ahead.size(), 2u);
+}
+
 TEST(Readahead, NothingIsPlannedPastTheEnd) {
   // Its last page is a short one.
   constexpr uint64_t kShort = pages(10) - 100;

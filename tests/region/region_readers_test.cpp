@@ -156,5 +156,49 @@ TEST_F(RegionReadersTest, ALateFaultIsAskedForAgain) {
   control_->unblock();
 }
 
+TEST_F(RegionReadersTest, AReaderOfAReadaheadThatStallsGetsOnByOthers) {
+  const auto region = open({.size = 1 << 30, .worth_hedging = true});
+  test::Random random;
+  SCOPED_TRACE(random.trace());
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(region->touched(random.below(1 << 17) << 12));
+  // What is read ahead stalls, each time in the middle.
+  control_->add(
+      {.urgency = Urgency::readahead, .times = 2, .bytes_before = 100'000, .block = true});
+  const uint64_t begin = 768 * kMiB;
+  for (uint64_t at = begin; at < begin + 2 * kMiB; at += kPage) ASSERT_TRUE(region->touched(at));
+  EXPECT_GE(region->stats().hedged_requests, 1u);
+  control_->unblock();
+}
+
+TEST_F(RegionReadersTest, AnOpenThatFailsLeavesTheEarlierTrace) {
+  const std::string path = testing::TempDir() + "/trace-kept";
+  {
+    const auto region = open({.size = kMiB}, {.trace = path});
+    EXPECT_TRUE(region->touched(0));
+  }
+  control_->add({.error = Code::io});
+  RegionOptions options;
+  options.trace = path;
+  EXPECT_FALSE(try_open(misbehaving({.size = kMiB}), options, test::MemoryKind::plain));
+  const Result<Trace> trace = read_trace(path);
+  std::remove(path.c_str());
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->entries.size(), 1u);
+}
+
+TEST_F(RegionReadersTest, FetchLimitsBindCallsAndNotFaults) {
+  control_->add({.urgency = Urgency::require, .block = true});
+  const auto region = open({.size = 64 * kMiB}, {.most_requests = 1, .most_bytes = 4096});
+  auto call = std::async(std::launch::async, [&] { return region->populate({0, kMiB}); });
+  ASSERT_TRUE(someone_is_blocked());
+  EXPECT_TRUE(region->touched(32 * kMiB));
+  EXPECT_EQ(control_->blocked(), 1u);
+  const auto seen = control_->seen();
+  EXPECT_EQ(seen.front().range.length, 4096u);
+  EXPECT_EQ(seen.back().range.length, uint64_t{16} << 10) << "a whole granule";
+  control_->unblock();
+  EXPECT_EQ(get(call), Code::ok);
+}
+
 }  // namespace
 }  // namespace r3map::region

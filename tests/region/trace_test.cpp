@@ -109,6 +109,12 @@ TEST_F(TraceFile, WhatContinuesTheLastEntryBecomesPartOfIt) {
   EXPECT_EQ(trace->entries[0].range, (Range{0, 16384}));
 }
 
+TEST_F(TraceFile, OfAnEmptyObjectThereIsOneAsWell) {
+  ASSERT_TRUE(record(path("trace"), {}));
+  EXPECT_TRUE(read_trace(path("trace")));
+  EXPECT_TRUE(parse_trace("r3map-trace 1 0\n"));
+}
+
 TEST_F(TraceFile, AnEarlierTraceIsReplacedOnlyAtTheEnd) {
   ASSERT_TRUE(record(path("trace"), {{0, 4096}}));
   ASSERT_TRUE(record(path("trace"), {{8192, 4096}}));
