@@ -93,7 +93,8 @@ TEST_F(RegionFailureTest, CallsHaveADeadlineToo) {
   EXPECT_EQ(region->stats().pinned, 0u) << "a call that failed left its pin behind";
   control_->clear();
   ASSERT_TRUE(eventually([&] { return region->stats().in_flight == 0; }));
-  EXPECT_EQ(region->populate({0, 7 * kMiB}), Code::ok);
+  // On a busy machine 30 ms may pass without progress.
+  EXPECT_TRUE(eventually([&] { return region->populate({0, 7 * kMiB}) == Code::ok; }));
 }
 
 TEST_F(RegionFailureTest, ACallThatFailedIsNotFetchedOn) {
