@@ -11,6 +11,9 @@ import peers
 from harness import paths, rows
 
 
+PATIENCE = 120  # seconds, for one run
+
+
 class Failed(Exception):
     pass
 
@@ -51,8 +54,11 @@ class Chain:
 
     def once(self, side):
         command = self.command(side)
-        done = subprocess.run([*map(str, command)], cwd=paths.ROOT, capture_output=True, text=True,
-                              env=os.environ | self.environment)
+        try:
+            done = subprocess.run([*map(str, command)], cwd=paths.ROOT, capture_output=True,
+                                  text=True, env=os.environ | self.environment, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.row.name}, {side.name}: no end in {PATIENCE} s") from None
         if done.returncode:
             raise Failed(f"{self.row.name}, {side.name}: {rows.shown(command)} ended with "
                          f"{done.returncode}\n{done.stderr[-2000:]}")
