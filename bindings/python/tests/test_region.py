@@ -216,6 +216,7 @@ def test_stats_as_text_and_picture(make_file):
         assert region.residency(4, 0, 4 << 20).tolist() == [255] * 4
         stats = region.stats()
         assert stats.fault_count == 1 and stats.fault_us_max >= stats.fault_us_p50 > 0
+        assert stats.hedged_requests == stats.retries == 0
         with pytest.raises(r3map.InvalidError, match="'json'"):
             region.stats_text("xml")
         with pytest.raises(r3map.InvalidError):

@@ -119,6 +119,8 @@ cdef extern from "r3map.h" nogil:
         uint64_t fault_us_p50
         uint64_t fault_us_p99
         uint64_t fault_us_max
+        uint64_t hedged_requests
+        uint64_t retries
 
     int r3map_region_stats(r3map_region *region, r3map_stats *stats)
     enum:

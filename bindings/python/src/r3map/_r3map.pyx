@@ -688,7 +688,8 @@ cdef class Region:
         check(code, self._url)
         return (s.eager != 0, s.size, s.resident, s.pinned, s.in_flight, s.budget, s.faults,
                 s.failed_faults, s.requests, s.failed_requests, s.fetched, s.evicted, s.fault_count,
-                s.fault_us_total, s.fault_us_p50, s.fault_us_p99, s.fault_us_max)
+                s.fault_us_total, s.fault_us_p50, s.fault_us_p99, s.fault_us_max, s.hedged_requests,
+                s.retries)
 
     def _stats_text(self, int format):
         cdef r3map_region *region = self.use()

@@ -64,6 +64,10 @@ class Stats(NamedTuple):
     """99 of 100 took no longer; at most a quarter too high (microseconds)."""
     fault_us_max: int
     """The slowest (microseconds)."""
+    hedged_requests: int
+    """Of `requests`, those sent again because the first was late (count)."""
+    retries: int
+    """Attempts of a read that failed and were followed by another (count)."""
 
 
 class Pin:
