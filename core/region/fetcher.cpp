@@ -18,6 +18,7 @@ constexpr double kHedgesPerRequest = 0.05, kHedgesAtFirst = 2, kMostHedges = 8;
 constexpr uint64_t kMostForOne = 5;
 // The time to the first byte tells of the store, and not of a queue, when so few others wait.
 constexpr size_t kFewRequests = 8;
+constexpr std::chrono::microseconds kNoRoundTrip{50};
 
 }  // namespace
 
@@ -250,8 +251,10 @@ void Fetcher::learn(const Fetch& fetch, bool complete) {
   if (!complete) return;
   hedges_left_ = std::min(hedges_left_ + kHedgesPerRequest, kMostHedges);
   const loop::Clock::time_point first = fetch.progress->first;
-  if (fetch.queued_behind <= kFewRequests && first != loop::Clock::time_point::max())
-    pace_.first_byte(first - fetch.progress->begin);
+  if (fetch.queued_behind > kFewRequests || first == loop::Clock::time_point::max()) return;
+  // No network is as fast as the first bytes that an open has kept.
+  const Pace::Duration delay = first - fetch.progress->begin;
+  if (!resource_.info().worth_hedging || delay > kNoRoundTrip) pace_.first_byte(delay);
 }
 
 void Fetcher::watch_for_late_ones() {

@@ -104,7 +104,7 @@ void Readahead::Thread::saw(uint64_t offset) {
 uint64_t Readahead::grown(uint64_t window) const {
   const uint64_t steady = window >= granule_ * 16 ? aim_ : 0;
   const uint64_t wanted =
-      std::max({std::min(window * 4, limits::kReadaheadWindow), steady, granule_ * 2});
+      std::max({std::min(window * growth_, limits::kReadaheadWindow), steady, granule_ * 2});
   return align_down(std::min(wanted, window_limit_), kPage);
 }
 

@@ -6,7 +6,8 @@
 // A reader whose pages are all here makes no faults, so it could not be followed. Therefore one
 // page of each window, the trap, is held back although its bytes are here: its fault is answered
 // at once and tells that the reader has come so far (the PG_readahead mark of Linux, where there
-// are no marks). Windows quadruple up to a limit.
+// are no marks). Windows quadruple up to a limit, or
+// grow faster where a round trip takes long.
 #pragma once
 
 #include <array>
@@ -37,6 +38,8 @@ class Readahead {
 
   // What keeps the store busy for a round trip: windows of a steady reader grow to it at once.
   void aim(uint64_t bytes) { aim_ = bytes; }
+  // Round trips take long, so that windows have to grow in few of them.
+  void hasten(bool hasten) { growth_ = hasten ? 16 : 4; }
 
  private:
   // A reader of neighbouring pages, as far as it has been seen.
@@ -94,6 +97,7 @@ class Readahead {
   uint64_t window_limit_;
   bool adapts_;
   uint64_t aim_ = 0;
+  uint64_t growth_ = 4;
   uint64_t clock_ = 0;
   std::array<Run, 32> runs_;
   std::array<Stride, 16> strides_;

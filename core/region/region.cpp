@@ -17,6 +17,8 @@ constexpr uint64_t kWantedNext = 1 << 20;
 constexpr uint64_t kSmallCall = 1 << 20;
 // A remote store may be asked for so many times more in parallel than it recommends, if it helps.
 constexpr uint64_t kMoreInParallel = 4;
+// A round trip that is worth reading ahead faster.
+constexpr std::chrono::milliseconds kLongWay{5};
 constexpr std::chrono::milliseconds kPoisonAgain{500};
 constexpr std::chrono::milliseconds kLookForRoom{5};
 // What evict() gives back before it lets others have the loop.
@@ -185,6 +187,7 @@ loop::Task<void> Region::close() {
 
 void Region::on_faults() {
   readahead_.aim(fetcher_.pace().busy());
+  readahead_.hasten(fetcher_.pace().latency() > kLongWay);
   std::array<memory::Fault, 64> faults;
   for (size_t count = faults.size(); count == faults.size();) {
     count = memory_->take_faults(faults);

@@ -227,10 +227,12 @@ class HedgeTest : public FetcherTest {
  protected:
   void start_experienced() {
     start(kRoomy);
+    control_->add({.delay = 1ms});  // a round trip
     for (uint64_t i = 0; i < 40; ++i) {
       on_loop([&] { fetcher_->demand({pages(512 + 4 * i), pages(1)}); });
       idle();
     }
+    control_->clear();
     known_ = seen().size();
   }
   bool eventually_hedged(uint64_t count = 1) {

@@ -271,6 +271,16 @@ TEST(Readahead, ASteadyReaderGetsAtOnceWhatKeepsTheStoreBusy) {
   EXPECT_EQ(only(plan.ahead).length, uint64_t{16} << 20);
 }
 
+TEST(Readahead, WhereRoundTripsTakeLongWindowsGrowInFewer) {
+  Readahead readahead(kSize, kGranule, uint64_t{32} << 20);
+  readahead.hasten(true);
+  readahead.on_fault(0, 1);
+  Readahead::Plan plan = readahead.on_fault(kGranule, 1);
+  EXPECT_EQ(only(plan.ahead).end(), kGranule * 17);
+  plan = readahead.on_trap(*plan.trap);
+  EXPECT_EQ(only(plan.ahead).length, kGranule * 256);
+}
+
 TEST(Readahead, WindowsAreNeverLessThanTheGranule) {
   for (const uint64_t granule : {uint64_t{32} << 20, uint64_t{64} << 20, uint64_t{1} << 30}) {
     Readahead readahead(uint64_t{1} << 40, granule, uint64_t{4} << 30, false);

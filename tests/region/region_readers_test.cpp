@@ -147,7 +147,9 @@ TEST_F(RegionReadersTest, ALateFaultIsAskedForAgain) {
   const auto region = open({.size = 1 << 30, .worth_hedging = true});
   test::Random random;
   SCOPED_TRACE(random.trace());
+  control_->add({.delay = 1ms});  // a round trip
   for (int i = 0; i < 60; ++i) ASSERT_TRUE(region->touched(random.below(1 << 17) << 12));
+  control_->clear();
   const Range late{768 * kMiB, kMiB};
   control_->add({.where = late, .times = 1, .block = true});
   EXPECT_TRUE(region->touched(late.offset)) << "it would wait for ever";
@@ -160,7 +162,9 @@ TEST_F(RegionReadersTest, AReaderOfAReadaheadThatStallsGetsOnByOthers) {
   const auto region = open({.size = 1 << 30, .worth_hedging = true});
   test::Random random;
   SCOPED_TRACE(random.trace());
+  control_->add({.delay = 1ms});  // a round trip
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(region->touched(random.below(1 << 17) << 12));
+  control_->clear();
   // What is read ahead stalls, each time in the middle.
   control_->add(
       {.urgency = Urgency::readahead, .times = 2, .bytes_before = 100'000, .block = true});
