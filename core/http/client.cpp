@@ -204,16 +204,15 @@ bool Client::Impl::reap_finished() {
     any = true;
     Transfer* transfer = nullptr;
     curl_easy_getinfo(finished->easy, CURLINFO_PRIVATE, &transfer);
-    if (try_again(*transfer)) continue;
+    if (transfer->needs_another_connection(finished->code) && try_again(*transfer)) continue;
     if (!transfer->result) transfer->result.emplace(transfer->verdict(finished->code));
     detach(*transfer);
   }
   return any;
 }
 
-// The connection held bytes that nobody had asked for; it is closed now.
 bool Client::Impl::try_again(Transfer& transfer) {
-  if (!transfer.stale_connection || transfer.result) return false;
+  if (transfer.result) return false;
   multi.remove(transfer.easy);
   transfer.begin_anew();
   if (multi.add(transfer.easy)) return true;

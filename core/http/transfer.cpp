@@ -126,6 +126,19 @@ CURL* Transfer::detach() {
   return std::exchange(easy, nullptr);
 }
 
+// One that held bytes which nobody had asked for, or an old one that the server has closed while the
+// request was on its way there: nothing of an answer has come (RFC 9112, section 9.3.1).
+bool Transfer::needs_another_connection(CURLcode code) const {
+  if (stale_connection) return true;
+  const bool broke =
+      code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING;
+  if (!broke || request.method != "GET" || refusal_) return false;
+  long connects = 0, header_bytes = 0;
+  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
+  curl_easy_getinfo(easy, CURLINFO_HEADER_SIZE, &header_bytes);
+  return connects == 0 && header_bytes == 0;
+}
+
 void Transfer::begin_anew() {
   parser_ = {};
   head_given_ = sent = stale_connection = false;

@@ -56,6 +56,8 @@ struct Transfer : Slot {
   // As before the first attempt, for another one by a new connection.
   void begin_anew();
 
+  // The connection that it was given was of no use, through no fault of the request.
+  bool needs_another_connection(CURLcode code) const;
   // What the request ends with when libcurl is through with it.
   Result<> verdict(CURLcode code) const;
   Failure failed(Code code, const std::string& what) const;
