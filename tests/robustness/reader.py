@@ -5,8 +5,8 @@
 
 A job is a line of JSON: {"id", "step", "url", "endpoint", "size", "deadline", "limit"}; a result is
 one too: {"id", "outcome", "text", "seconds", "grown"}. Outcomes: "right", the name of an exception,
-"WRONG BYTES", "OTHER VERSION", "SIGBUS", "HANG" (more than `limit` seconds), "CRASH". `grown` is by
-how much the process grew, in bytes.
+"WRONG BYTES", "OTHER VERSION", "SIGBUS", "HANG" (more than `limit` seconds), "MEMORY" (more than can
+be let go on), "CRASH". `grown` is by how much the process grew, in bytes.
 
 This process imports everything once and forks for each job: a new interpreter for each would take
 longer than all of the reading.
@@ -23,13 +23,15 @@ import time
 
 import subjects
 
+MOST_MEMORY = 512 << 20
+
 
 class Child:
     """One job under way."""
 
     def __init__(self, job, steps):
         self.job, self.data = job, b""
-        self.rss = current_rss()
+        self.rss = rss_of("self")
         self.start = time.monotonic()
         self.pipe, end = os.pipe()
         self.pid = os.fork()
@@ -39,12 +41,18 @@ class Child:
             os._exit(0)
         os.close(end)
         os.set_blocking(self.pipe, False)
-        self.killed = False
+        self.killed = None
 
-    def kill_if_late(self):
-        if not self.killed and time.monotonic() - self.start > self.job["limit"]:
+    def kill_if_too_much(self):
+        """Of time, or of everybody's memory."""
+        if self.killed:
+            return
+        if time.monotonic() - self.start > self.job["limit"]:
+            self.killed = {"outcome": "HANG", "text": f"more than {self.job['limit']} s"}
+        elif rss_of(self.pid) > self.rss + MOST_MEMORY:
+            self.killed = {"outcome": "MEMORY", "text": f"more than {MOST_MEMORY >> 20} MiB"}
+        if self.killed:
             os.kill(self.pid, signal.SIGKILL)
-            self.killed = True
 
     def result(self):
         os.close(self.pipe)
@@ -53,7 +61,7 @@ class Child:
         result = json.loads(lines[-1]) if lines else {"outcome": "CRASH", "text": "no result"}
         code = os.waitstatus_to_exitcode(status)
         if self.killed:
-            result = {"outcome": "HANG", "text": f"more than {self.job['limit']} s"}
+            result = self.killed
         elif code == -signal.SIGBUS and result["outcome"] == "touching":
             result = {"outcome": "SIGBUS", "text": ""}
         elif code:
@@ -62,8 +70,8 @@ class Child:
                          "grown": max(0, usage.ru_maxrss * 1024 - self.rss)}
 
 
-def current_rss():
-    with open("/proc/self/statm", encoding="ascii") as file:
+def rss_of(process):
+    with open(f"/proc/{process}/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -99,7 +107,7 @@ def main():
             child = Child(waiting.pop(), steps)
             under_way.add(child)
             selector.register(child.pipe, selectors.EVENT_READ, child)
-        for key, _ in selector.select(0.5):
+        for key, _ in selector.select(0.2):
             child = key.data
             if piece := os.read(child.pipe, 65536):
                 child.data += piece
@@ -108,7 +116,7 @@ def main():
             under_way.remove(child)
             print(json.dumps(child.result()), flush=True)
         for child in under_way:
-            child.kill_if_late()
+            child.kill_if_too_much()
 
 
 if __name__ == "__main__":
