@@ -5,8 +5,8 @@
 
 A job is a line of JSON: {"id", "step", "url", "endpoint", "size", "deadline", "limit"}; a result is
 one too: {"id", "outcome", "text", "seconds", "grown"}. Outcomes: "right", the name of an exception,
-"WRONG BYTES", "OTHER VERSION", "SIGBUS", "HANG" (more than `limit` seconds), "MEMORY" (more than can
-be let go on), "CRASH". `grown` is by how much the process grew, in bytes.
+"WRONG BYTES", "OTHER VERSION", "SIGBUS", "HANG" (more than `limit` seconds), "MEMORY" (more than
+can be let go on), "CRASH". `grown` is by how much the process grew, in bytes.
 
 This process imports everything once and forks for each job: a new interpreter for each would take
 longer than all of the reading.

@@ -41,8 +41,8 @@ def test_scenario(name, results):
 
 # After these the object can be read again. What says that it is another one is for good.
 PASSING = ["500", "503", "429", "reset-on-accept", "reset-in-body", "close-before-headers",
-           "stall-before-headers", "truncate-at-once", "garbage", "wrong-content-range", "multipart",
-           "endless-headers", "403", "no-ranges", "total-unknown", "no-body", "ok"]
+           "stall-before-headers", "truncate-at-once", "garbage", "wrong-content-range",
+           "multipart", "endless-headers", "403", "no-ranges", "total-unknown", "no-body", "ok"]
 
 
 def test_a_region_lives_through_all_that_pass(fault_server):
