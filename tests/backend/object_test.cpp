@@ -246,9 +246,7 @@ TEST_F(ObjectTest, AShorterRangeIsProgress) {
   const Opened object = open("shorter-range/size=300000/x");
   ASSERT_TRUE(object) << object.error().message;
   EXPECT_EQ((*object)->info().size, 300000u);
-  const auto begin = Clock::now();
   EXPECT_TRUE(read(**object, {0, 300000}));
-  EXPECT_LT(Clock::now() - begin, 30s);
 }
 
 TEST_F(ObjectTest, SmallObjectsNeedNoRanges) {
