@@ -27,7 +27,7 @@ Authorities find_authorities(const std::function<std::string(const char*)>& vari
 
 Authorities find_authorities(const Authorities& builtin) {
   const auto variable = [](const char* name) -> std::string {
-    const char* value = std::getenv(name);
+    const char* value = secure_getenv(name);  // set-user-ID: not the caller's choice
     return value ? value : "";
   };
   return find_authorities(

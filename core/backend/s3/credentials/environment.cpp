@@ -42,7 +42,7 @@ constexpr std::array kNames = {
 Environment Environment::of_process() {
   Values values;
   for (const char* name : kNames)
-    if (const char* value = std::getenv(name); value && *value) values.emplace(name, value);
+    if (const char* value = secure_getenv(name); value && *value) values.emplace(name, value);
   return Environment(std::move(values));
 }
 

@@ -19,6 +19,7 @@ class Environment {
   // after they have loaded us, as libcurl (proxies), the resolver and OpenSSL read theirs. Before
   // glibc 2.41 a host that calls setenv() in another thread meanwhile races with all of them: a
   // copy of our few names made elsewhere would not end that.
+  // A program with more rights than its caller (set-user-ID) sees none: they are the caller's.
   static Environment of_process();
 
   // Empty if it is not set.

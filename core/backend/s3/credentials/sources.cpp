@@ -1,6 +1,7 @@
 #include "backend/s3/credentials/sources.hpp"
 
 #include <openssl/evp.h>
+#include <sys/auxv.h>
 
 #include <algorithm>
 #include <array>
@@ -262,6 +263,8 @@ Task<Result<Keys>> Sources::of_sso(Sso sso) {
 // ---- programs
 
 Task<Result<Keys>> Sources::of_program(std::string command) {
+  if (getauxval(AT_SECURE))  // with more rights than its caller has
+    co_return fail(Code::denied, "credential_process: not run by a set-user-ID program");
   // Bulk: it may take long, and must leave a worker for the rest.
   auto running = workers_.run(loop::Priority::bulk, [&] {
     return run_program(command, limits::kCredentialAnswer, deadline_);
