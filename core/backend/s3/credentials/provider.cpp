@@ -21,6 +21,14 @@ milliseconds backoff(int failures) {
   return std::min<milliseconds>(seconds(60), seconds(1) * (1 << std::min(failures, 6)));
 }
 
+// What a source misses or refuses is no word on the object that the keys are for.
+Error of_credentials(Error error) {
+  if (error.code == Code::not_found || error.code == Code::stale ||
+      error.code == Code::out_of_range)
+    error.code = Code::denied;
+  return error;
+}
+
 constexpr seconds kSameFailure{1};
 constexpr seconds kSameRejection{10};
 
@@ -87,7 +95,7 @@ void Provider::finish(Result<Keys> found) {
     if (failures_ == 0) log(LogLevel::info, "new credentials", {{"source", keys_->source}});
   } else {
     ++failures_;
-    failure_ = std::move(found.error());
+    failure_ = of_credentials(std::move(found.error()));
     // Without older ones whoever waits is told.
     if (keys_) log(LogLevel::warn, "no new credentials", {{"cause", failure_->message}});
     failed_at_ = at;

@@ -401,7 +401,11 @@ Task<Result<std::string>> Sources::ask_once(http::Request request) {
   Exchange exchange;
   auto performing = client_.perform(std::move(request), exchange);
   Result<> done = co_await performing;
-  if (!done) co_return fail(std::move(done.error()));
+  if (!done) {
+    // No such host: of a service, whose name is not the caller's, that is trouble with the network.
+    if (done.error().code == Code::not_found) done.error().code = Code::network;
+    co_return fail(std::move(done.error()));
+  }
   if (exchange.status == 200) co_return std::move(exchange.text);
   const std::string reason = refusal_text(exchange.text);
   co_return fail(code_of_status(exchange.status),

@@ -193,6 +193,16 @@ TEST_F(ProviderTest, WhatTheStoreRejectsIsReplacedOnce) {
   EXPECT_EQ(searches(), 2u);
 }
 
+TEST_F(ProviderTest, NoFailureIsAboutTheObject) {
+  for (const Code code : {Code::not_found, Code::stale, Code::out_of_range, Code::network}) {
+    steps_ = {{[code] { return Result<Keys>(fail(code, "no luck")); }}};
+    on_loop([&] { provider_ = std::make_shared<Provider>(*loop_, [this] { return find(); }); });
+    const Result<std::string> name = run<std::string>([&] { return get({}); });
+    ASSERT_FALSE(name);
+    EXPECT_EQ(name.error().code, code == Code::network ? code : Code::denied);
+  }
+}
+
 TEST_F(ProviderTest, ExpiredOnesAreNotTaken) {
   steps_ = {{[] { return keys("a", -1s); }}};
   EXPECT_EQ(key(), "the keys that were found have expired already");

@@ -239,6 +239,13 @@ TEST_F(SourcesTest, Container) {
             "be readable on its way");
 }
 
+TEST_F(SourcesTest, AServiceWithoutAnAddressIsTroubleWithTheNetwork) {
+  const Result<Keys> keys =
+      find({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "https://no-such-host.invalid/x"}});
+  ASSERT_FALSE(keys);
+  EXPECT_EQ(keys.error().code, Code::network) << keys.error().message;
+}
+
 TEST(ContainerUrl, WhereATokenMayGo) {
   for (const char* good :
        {"https://example.com/x?a=b", "http://localhost/x", "http://localhost:80/x",
