@@ -68,7 +68,7 @@ void Provider::begin() {
 }
 
 loop::Task<void> Provider::search(std::shared_ptr<Provider>) {
-  auto finding = find_();
+  auto finding = find_(keys_.has_value());
   Result<Keys> found = co_await finding;
   finish(std::move(found));
 }
@@ -139,7 +139,7 @@ namespace {
 // new keys into a file.
 loop::Task<Result<Keys>> find(loop::Loop& loop, http::Client& client, loop::WorkerPool& workers,
                               resource::Options options, Environment environment,
-                              std::optional<Settings> loaded) {
+                              std::optional<Settings> loaded, bool before) {
   if (!loaded) {
     auto loading = load_settings(workers, std::move(options), std::move(environment));
     Result<Settings> settings = co_await loading;
@@ -147,7 +147,7 @@ loop::Task<Result<Keys>> find(loop::Loop& loop, http::Client& client, loop::Work
     loaded = std::move(*settings);
   }
   Sources sources(loop, client, workers, std::move(*loaded));
-  auto finding = sources.find();
+  auto finding = sources.find(before);
   co_return co_await finding;
 }
 
@@ -162,9 +162,9 @@ std::shared_ptr<Provider> Providers::of(const Settings& settings,
     std::erase_if(providers_, [](const auto& entry) { return entry.second.use_count() == 1; });
   auto provider = std::make_shared<Provider>(
       loop_, [this, options, environment = settings.environment,
-              loaded = std::optional(settings)]() mutable {
+              loaded = std::optional(settings)](bool before) mutable {
         return find(loop_, client_, workers_, options, environment,
-                    std::exchange(loaded, std::nullopt));
+                    std::exchange(loaded, std::nullopt), before);
       });
   providers_.emplace(settings, provider);
   return provider;

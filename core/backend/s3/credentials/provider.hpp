@@ -19,7 +19,8 @@ namespace r3map::backend::s3 {
 // Thread: the home loop. Held by those who sign with it, and by the search under way.
 class Provider : public std::enable_shared_from_this<Provider> {
  public:
-  using Find = std::function<loop::Task<Result<Keys>>()>;
+  // Is told whether there have been keys before.
+  using Find = std::function<loop::Task<Result<Keys>>(bool before)>;
   Provider(loop::Loop& loop, Find find) : loop_(loop), find_(std::move(find)) {}
   // Of keys that stay as they are.
   Provider(loop::Loop& loop, Credentials given)

@@ -70,7 +70,7 @@ Sources::Sources(loop::Loop& loop, http::Client& client, loop::WorkerPool& worke
 
 // ---- the order
 
-Task<Result<Keys>> Sources::find() {
+Task<Result<Keys>> Sources::find(bool before) {
   if (client_.closed()) co_return http::Client::refusal();
   deadline_ = loop::deadline_after(limits::kCredentialDeadline);
   const Environment& variables = settings_.environment;
@@ -109,6 +109,8 @@ Task<Result<Keys>> Sources::find() {
   auto asking = of_instance();
   Result<Keys> keys = co_await asking;
   if (keys) co_return keys;
+  // A break of what works is no lack of rights.
+  if (is_transient(keys.error().code) && (before || has_metadata_)) co_return keys;
   co_return fail(Code::denied, "no credentials: " + looked + keys.error().message +
                                    "; set key and secret, or profile, or anon=true for a "
                                    "public bucket");
@@ -355,6 +357,7 @@ Task<Result<Keys>> Sources::of_instance() {
   auto beginning = ask(std::move(put), 1);
   Result<std::string> token = co_await beginning;
   if (!token) co_return in("instance metadata", token.error());
+  has_metadata_ = true;
 
   http::Request get = request(base + "/latest/meta-data/iam/security-credentials/");
   get.direct = true;

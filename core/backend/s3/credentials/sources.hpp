@@ -21,8 +21,8 @@ class Sources {
 
   // The keys of the first source that is set up. One that is set up and fails ends the search, lest
   // another identity than the intended one be used. Code::denied, naming what was looked at, if
-  // none is.
-  loop::Task<Result<Keys>> find();
+  // none is; a machine without instance metadata is such unless they were found `before`.
+  loop::Task<Result<Keys>> find(bool before);
 
  private:
   struct Exchange;
@@ -47,6 +47,7 @@ class Sources {
   http::Client& client_;
   loop::WorkerPool& workers_;
   const Settings settings_;
+  bool has_metadata_ = false;  // they have answered
   loop::Deadline deadline_ = loop::kNever;  // of the search under way
   http::Retry::Random random_{std::random_device{}()};
 };

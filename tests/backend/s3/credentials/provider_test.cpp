@@ -24,7 +24,7 @@ class ProviderTest : public test::LoopTest {
  protected:
   void SetUp() override {
     on_loop([&] {
-      provider_ = std::make_shared<Provider>(*loop_, [this] { return find(); });
+      provider_ = std::make_shared<Provider>(*loop_, [this](bool) { return find(); });
     });
   }
   void TearDown() override {
@@ -196,7 +196,7 @@ TEST_F(ProviderTest, WhatTheStoreRejectsIsReplacedOnce) {
 TEST_F(ProviderTest, NoFailureIsAboutTheObject) {
   for (const Code code : {Code::not_found, Code::stale, Code::out_of_range, Code::network}) {
     steps_ = {{[code] { return Result<Keys>(fail(code, "no luck")); }}};
-    on_loop([&] { provider_ = std::make_shared<Provider>(*loop_, [this] { return find(); }); });
+    on_loop([&] { provider_ = std::make_shared<Provider>(*loop_, [this](bool) { return find(); }); });
     const Result<std::string> name = run<std::string>([&] { return get({}); });
     ASSERT_FALSE(name);
     EXPECT_EQ(name.error().code, code == Code::network ? code : Code::denied);

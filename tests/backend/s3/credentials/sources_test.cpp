@@ -21,22 +21,24 @@ class SourcesTest : public test::LoopTest {
     on_loop([&] { client_.reset(); });
   }
 
-  loop::Task<Result<Keys>> search(resource::Options options, Variables variables) {
+  loop::Task<Result<Keys>> search(resource::Options options, Variables variables,
+                                  bool before) {
     auto loading = load_settings(workers_, std::move(options), Environment(std::move(variables)));
     Result<Settings> settings = co_await loading;
     if (!settings) co_return fail(std::move(settings.error()));
     Sources sources(*loop_, *client_, workers_, std::move(*settings));
-    auto finding = sources.find();
+    auto finding = sources.find(before);
     co_return co_await finding;
   }
 
   // Variables of every service, so that no test looks beyond this machine.
-  Result<Keys> find(Variables variables, const resource::Options& options = {}) {
+  Result<Keys> find(Variables variables, const resource::Options& options = {},
+                    bool before = false) {
     variables.try_emplace("HOME", home_.path());
     variables.try_emplace("AWS_EC2_METADATA_DISABLED", "true");
     variables.try_emplace("AWS_ENDPOINT_URL_STS", server_.url("sts"));
     variables.try_emplace("AWS_ENDPOINT_URL_SSO", server_.url("sso"));
-    return run<Keys>([&] { return search(options, variables); });
+    return run<Keys>([&] { return search(options, variables, before); });
   }
   std::string found(const Variables& variables, const resource::Options& options = {}) {
     const Result<Keys> keys = find(variables, options);
@@ -285,6 +287,18 @@ TEST_F(SourcesTest, Instance) {
                    {"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"}})
                 .find("no credentials: "),
             0u);
+}
+
+TEST_F(SourcesTest, ABreakOfInstanceMetadataIsNoLackOfRights) {
+  const auto code = [&](const std::string& at, bool before) {
+    return find({{"AWS_EC2_METADATA_DISABLED", "false"},
+                 {"AWS_METADATA_SERVICE_TIMEOUT", "30"},
+                 {"AWS_EC2_METADATA_SERVICE_ENDPOINT", at}}, {}, before).error().code;
+  };
+  EXPECT_EQ(code("http://127.0.0.1:1", false), Code::denied) << "not at EC2";
+  EXPECT_EQ(code("http://127.0.0.1:1", true), Code::network) << "it was before";
+  EXPECT_EQ(code(server_.url("imds/status=403"), true), Code::denied);
+  EXPECT_EQ(code(server_.url("imds/body=x"), false), Code::protocol) << "the token has arrived";
 }
 
 }  // namespace
