@@ -95,6 +95,7 @@ void Provider::finish(Result<Keys> found) {
     if (failures_ == 0) log(LogLevel::info, "new credentials", {{"source", keys_->source}});
   } else {
     ++failures_;
+    rejected_ = false;  // one request's word: until they expire they serve the others
     failure_ = of_credentials(std::move(found.error()));
     // Without older ones whoever waits is told.
     if (keys_) log(LogLevel::warn, "no new credentials", {{"cause", failure_->message}});

@@ -193,6 +193,17 @@ TEST_F(ProviderTest, WhatTheStoreRejectsIsReplacedOnce) {
   EXPECT_EQ(searches(), 2u);
 }
 
+TEST_F(ProviderTest, WhatIsRejectedServesWhileThereIsNothingElse) {
+  steps_ = {{[] { return keys("a"); }}, {[] { return Result<Keys>(fail(Code::network, "no")); }}};
+  EXPECT_EQ(key(), "a");
+  bool again = true;
+  on_loop([&] { EXPECT_TRUE(provider_->reject(Clock::now())); });
+  EXPECT_EQ(key(), "a");
+  on_loop([&] { again = provider_->reject(Clock::now()); });
+  EXPECT_FALSE(again) << "the store's own error is told";
+  EXPECT_EQ(searches(), 2u);
+}
+
 TEST_F(ProviderTest, NoFailureIsAboutTheObject) {
   for (const Code code : {Code::not_found, Code::stale, Code::out_of_range, Code::network}) {
     steps_ = {{[code] { return Result<Keys>(fail(code, "no luck")); }}};
