@@ -50,6 +50,13 @@ Result<> check_aws_host(std::string_view host, const Place& place, bool is_virtu
 
 }  // namespace
 
+bool is_aws_host(std::string_view host) {
+  std::string name(host.substr(0, host.find(':')));
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return name.ends_with(kAws) || name.ends_with(kAwsChina);
+}
+
 Result<Place> parse_place(std::string_view rest) {
   const size_t slash = std::min(rest.find('/'), rest.size());
   Place place{std::string(rest.substr(0, slash)),
@@ -79,7 +86,7 @@ Result<http::Target> locate(const Place& place, std::string_view endpoint, std::
       endpoint.empty() ? Endpoint{"https", of_region, ""} : parse_endpoint(endpoint);
   if (!at) return fail(std::move(at.error()));
 
-  const bool of_aws = at->host.ends_with(kAws) || at->host.ends_with(kAwsChina);
+  const bool of_aws = is_aws_host(at->host);
   const bool can_be_virtual = fits_host_name(place.bucket);
   if (style == "virtual" && !can_be_virtual)
     return fail(Code::invalid, "'" + shown(place.bucket) +

@@ -25,6 +25,9 @@ Result<http::Target> locate(const Place& place, std::string_view endpoint, std::
 // is no other place by that name.
 std::optional<http::Target> in_region(const http::Target& target, std::string_view region);
 
+// Whether AWS has this host's name; it may have a port.
+bool is_aws_host(std::string_view host);
+
 // "bucket.s3.eu-west-1.amazonaws.com" → "eu-west-1"; empty for a host that names none.
 std::string region_of_host(std::string_view host);
 

@@ -125,5 +125,14 @@ TEST(RegionOfHost, Table) {
     EXPECT_EQ(region_of_host(none), "") << none;
 }
 
+TEST(Address, HostsOfAws) {
+  for (const char* own : {"sts.us-east-1.amazonaws.com", "portal.sso.r.amazonaws.com:8443",
+                          "sts.cn-north-1.amazonaws.com.cn", "STS.AmazonAWS.com"})
+    EXPECT_TRUE(is_aws_host(own)) << own;
+  for (const char* other : {"", "127.0.0.1:9000", "[::1]:9000", "amazonaws.com.example.org",
+                            "notamazonaws.com", "sts.amazonaws.com.example:443"})
+    EXPECT_FALSE(is_aws_host(other)) << other;
+}
+
 }  // namespace
 }  // namespace r3map::backend::s3

@@ -22,7 +22,7 @@ struct Settings {
   bool profile_chosen = false;       // by an option: the environment's keys don't
   std::string region;
   std::string endpoint;  // of S3; empty: AWS's own for the region
-  HttpOptions http;       // of the services that hand out keys, too
+  HttpOptions http;       // of the services that hand out keys, too, but for those of AWS's own
   Environment environment;
   Profiles profiles;
 

@@ -8,8 +8,8 @@
 #include <charconv>
 
 #include "backend/object.hpp"
+#include "backend/s3/address.hpp"
 #include "backend/s3/credentials/blocking.hpp"
-#include "backend/s3/endpoint.hpp"
 #include "base/limits.hpp"
 #include "resource/url.hpp"
 
@@ -198,7 +198,7 @@ Task<Result<Keys>> Sources::ask_sts(std::string form, std::optional<Credentials>
   if (endpoint.empty()) endpoint = aws_host("sts", settings_.region);
   Result<Endpoint> at = parse_endpoint(endpoint);
   if (!at) co_return fail(std::move(at.error()));
-  http::Request post = request(at->scheme + "://" + at->host + at->prefix + "/");
+  http::Request post = request(*at, "/");
   post.method = "POST";
   post.body = std::move(form);
   post.headers.push_back("Content-Type: application/x-www-form-urlencoded");
@@ -250,10 +250,9 @@ Task<Result<Keys>> Sources::of_sso(Sso sso) {
   if (endpoint.empty()) endpoint = aws_host("portal.sso", sso.region);
   Result<Endpoint> at = parse_endpoint(endpoint);
   if (!at) co_return fail(std::move(at.error()));
-  http::Request get = request(at->scheme + "://" + at->host + at->prefix +
-                              "/federation/credentials?account_id=" +
-                              percent_encode(sso.account_id, false) +
-                              "&role_name=" + percent_encode(sso.role_name, false));
+  http::Request get = request(*at, "/federation/credentials?account_id=" +
+                                       percent_encode(sso.account_id, false) + "&role_name=" +
+                                       percent_encode(sso.role_name, false));
   get.headers.push_back("x-amz-sso_bearer_token: " + token->token);
   auto asking = ask(std::move(get), kAttempts);
   Result<std::string> answer = co_await asking;
@@ -398,6 +397,16 @@ http::Request Sources::request(std::string url) const {
   request.priority = http::Priority::demand;  // page faults may wait for it
   request.deadline = deadline_;
   return request;
+}
+
+// What a store's own certificate needs must not open AWS's services, which get tokens and hand out
+// keys, to anybody on the way.
+http::Request Sources::request(const Endpoint& at, const std::string& path) const {
+  http::Request asked = request(at.scheme + "://" + at.host + at.prefix + path);
+  if (!is_aws_host(at.host)) return asked;
+  asked.verify = true;
+  asked.ca_bundle.clear();
+  return asked;
 }
 
 Task<Result<std::string>> Sources::ask_once(http::Request request) {

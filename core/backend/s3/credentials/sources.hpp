@@ -6,6 +6,7 @@
 
 #include "backend/s3/credentials/answers.hpp"
 #include "backend/s3/credentials/settings.hpp"
+#include "backend/s3/endpoint.hpp"
 #include "http/client.hpp"
 #include "http/retry.hpp"
 #include "loop/loop.hpp"
@@ -42,6 +43,7 @@ class Sources {
   loop::Task<Result<std::string>> ask_once(http::Request request);
   loop::Task<Result<std::string>> file(std::string path);
   http::Request request(std::string url) const;
+  http::Request request(const Endpoint& at, const std::string& path) const;
 
   loop::Loop& loop_;
   http::Client& client_;
