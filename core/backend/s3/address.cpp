@@ -20,13 +20,6 @@ bool is_bucket_char(char c) {
   return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_';
 }
 
-// Of AWS's, or what another store calls its own.
-bool is_region(std::string_view text) {
-  return text.size() <= limits::kRegionName &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return is_bucket_char(c) && c != '.'; });
-}
-
 bool is_chinese(std::string_view region) { return region.starts_with("cn-"); }
 
 // Fit for one label of a host name; with dots, no certificate would cover it.
@@ -49,6 +42,12 @@ Result<> check_aws_host(std::string_view host, const Place& place, bool is_virtu
 }
 
 }  // namespace
+
+bool is_region(std::string_view text) {
+  return text.size() <= limits::kRegionName &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return is_bucket_char(c) && c != '.'; });
+}
 
 bool is_aws_host(std::string_view host) {
   std::string name(host.substr(0, host.find(':')));

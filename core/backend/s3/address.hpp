@@ -25,6 +25,9 @@ Result<http::Target> locate(const Place& place, std::string_view endpoint, std::
 // is no other place by that name.
 std::optional<http::Target> in_region(const http::Target& target, std::string_view region);
 
+// Of AWS's, or what another store calls its own: fit for a host's name.
+bool is_region(std::string_view text);
+
 // Whether AWS has this host's name; it may have a port.
 bool is_aws_host(std::string_view host);
 

@@ -194,9 +194,7 @@ void sign(http::Request& request, const Endpoint& at, const std::string& region,
 
 Task<Result<Keys>> Sources::ask_sts(std::string form, std::optional<Credentials> signer) {
   if (client_.closed()) co_return http::Client::refusal();  // OpenSSL may have cleaned up
-  std::string endpoint = service_endpoint(settings_, "sts");
-  if (endpoint.empty()) endpoint = aws_host("sts", settings_.region);
-  Result<Endpoint> at = parse_endpoint(endpoint);
+  Result<Endpoint> at = service("sts", "sts", settings_.region);
   if (!at) co_return fail(std::move(at.error()));
   http::Request post = request(*at, "/");
   post.method = "POST";
@@ -246,9 +244,7 @@ Task<Result<Keys>> Sources::of_sso(Sso sso) {
   if (token->expiry <= wall_now())
     co_return fail(Code::denied, "SSO: the login has expired: " + log_in);
 
-  std::string endpoint = service_endpoint(settings_, "sso");
-  if (endpoint.empty()) endpoint = aws_host("portal.sso", sso.region);
-  Result<Endpoint> at = parse_endpoint(endpoint);
+  Result<Endpoint> at = service("sso", "portal.sso", sso.region);
   if (!at) co_return fail(std::move(at.error()));
   http::Request get = request(*at, "/federation/credentials?account_id=" +
                                        percent_encode(sso.account_id, false) + "&role_name=" +
@@ -391,6 +387,14 @@ struct Sources::Exchange final : http::Receiver {
   int status = 0;
   std::string text;
 };
+
+// Where it was set to be, else AWS's own of the region: `host` is the first part of its name.
+Result<Endpoint> Sources::service(std::string_view name, std::string_view host,
+                                  const std::string& region) const {
+  if (!is_region(region)) return fail(Code::invalid, "'" + shown(region) + "' is no region");
+  const std::string endpoint = service_endpoint(settings_, name);
+  return parse_endpoint(endpoint.empty() ? aws_host(host, region) : endpoint);
+}
 
 http::Request Sources::request(std::string url) const {
   http::Request request = settings_.http.request(std::move(url));

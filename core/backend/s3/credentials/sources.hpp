@@ -42,6 +42,8 @@ class Sources {
   loop::Task<Result<std::string>> ask(http::Request request, int attempts);
   loop::Task<Result<std::string>> ask_once(http::Request request);
   loop::Task<Result<std::string>> file(std::string path);
+  Result<Endpoint> service(std::string_view name, std::string_view host,
+                           const std::string& region) const;
   http::Request request(std::string url) const;
   http::Request request(const Endpoint& at, const std::string& path) const;
 

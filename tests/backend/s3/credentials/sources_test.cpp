@@ -208,6 +208,17 @@ TEST_F(SourcesTest, Sso) {
             std::string::npos);
 }
 
+TEST_F(SourcesTest, RegionsArePartsOfHostNames) {
+  home_.write(".aws/sso/cache/3ece1471f44f63177cbc35ba0b904e0c096b6783.json",
+              R"({"accessToken":"t","expiresAt":"2999-01-01T00:00:00Z"})");
+  EXPECT_EQ(of_config("[default]\nsso_session=my\nsso_account_id=1\nsso_role_name=r\n"
+                      "[sso-session my]\nsso_start_url=https://x\nsso_region=evil.org/x"),
+            "profile 'default': 'evil.org/x' is no region");
+  EXPECT_EQ(of_config("[default]\nregion=evil.org/x\nrole_arn=a\nsource_profile=p\n[profile p]\n" +
+                      std::string(kStatic)),
+            "profile 'default': role a: 'evil.org/x' is no region");
+}
+
 TEST_F(SourcesTest, Programs) {
   const std::string answer = R"('{"Version":1,"AccessKeyId":"K","SecretAccessKey":"S"}')";
   EXPECT_EQ(of_config("[default]\ncredential_process=echo " + answer), "K S ");
