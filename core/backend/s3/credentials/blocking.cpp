@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <thread>
 #include <utility>
 
 #include "backend/object.hpp"
@@ -19,6 +20,8 @@
 namespace r3map::backend::s3 {
 
 namespace {
+
+using namespace std::chrono_literals;
 
 // Thread: its owner's.
 class Descriptor {
@@ -82,10 +85,10 @@ struct Stream {
 class Program {
  public:
   ~Program() {
-    if (pid_ > 0) {
-      kill(-pid_, SIGKILL);
-      await_exit();
-    }
+    if (pid_ < 0) return;
+    kill(-pid_, SIGKILL);
+    // It ends at once, unless the kernel holds it: a worker does not wait for that.
+    for (int i = 0; i < 100 && !ended(); ++i) std::this_thread::sleep_for(kGlance * 1ms);
   }
 
   Result<> start(const std::string& command) {
@@ -123,41 +126,48 @@ class Program {
     return fail_errno("can't run it", error);
   }
 
-  // Until both pipes end, and the program itself.
+  // Until the program ends, with what is in its pipes by then: others whom it has started may hold
+  // them open for good.
   Result<> collect(size_t limit, loop::Deadline deadline) {
-    Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
-    while (out_.pipe.get() >= 0 || err_.pipe.get() >= 0 || process.get() >= 0) {
+    const Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+    for (;;) {
       const auto left =
           std::chrono::ceil<std::chrono::milliseconds>(deadline - loop::Clock::now()).count();
+      if (left <= 0) return fail(Code::timed_out, "it did not end in time" + said());
+      const bool told = process.get() >= 0;
       std::array<pollfd, 3> ready = {pollfd{out_.pipe.get(), POLLIN, 0},
                                      pollfd{err_.pipe.get(), POLLIN, 0},
                                      pollfd{process.get(), POLLIN, 0}};
-      const int count = poll(ready.data(), ready.size(), static_cast<int>(std::max(left, 0L)));
+      const int count =
+          poll(ready.data(), ready.size(), static_cast<int>(told ? left : std::min(left, kGlance)));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) return fail_errno("can't wait for it", errno);
-      if (count == 0) return fail(Code::timed_out, "it did not end in time" + said());
       if (ready[0].revents) take(out_);
       if (ready[1].revents) take(err_);
-      if (ready[2].revents) process.reset();
+      const bool over = (!told || ready[2].revents) && ended();
+      if (over) {
+        drain(out_, limit);
+        drain(err_, kSaid);
+      }
       if (out_.text.size() > limit)
         return fail(Code::protocol, "it printed more than " + std::to_string(limit) + " bytes");
       if (err_.text.size() > kSaid) err_.text.resize(kSaid);
+      if (over) return {};
     }
-    return {};
   }
 
   // After collect().
   Result<std::string> result() {
-    const int status = await_exit();
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::move(out_.text);
+    if (WIFEXITED(status_) && WEXITSTATUS(status_) == 0) return std::move(out_.text);
     const std::string how =
-        WIFEXITED(status) ? "it ended with status " + std::to_string(WEXITSTATUS(status))
-                          : "signal " + std::to_string(WTERMSIG(status)) + " ended it";
+        WIFEXITED(status_) ? "it ended with status " + std::to_string(WEXITSTATUS(status_))
+                           : "signal " + std::to_string(WTERMSIG(status_)) + " ended it";
     return fail(Code::denied, how + said());
   }
 
  private:
   static constexpr size_t kSaid = 1024;
+  static constexpr long kGlance = 10;  // ms between looks at what does not tell
 
   static void take(Stream& stream) {
     char buffer[4096];
@@ -166,22 +176,30 @@ class Program {
     stream.text.append(buffer, static_cast<size_t>(got));
   }
 
-  std::string said() const { return err_.text.empty() ? "" : ": " + shown(err_.text); }
-
-  // A host that ignores SIGCHLD, or waits for all children, may have got the status: then what the
-  // program printed decides.
-  int await_exit() {
-    int status = 0;
-    while (waitpid(pid_, &status, 0) < 0) {
-      if (errno == EINTR) continue;
-      status = 0;
-      break;
-    }
-    pid_ = -1;
-    return status;
+  // What is there already, until it is more than `limit`.
+  static void drain(Stream& stream, size_t limit) {
+    pollfd ready{stream.pipe.get(), POLLIN, 0};
+    while (stream.pipe.get() >= 0 && stream.text.size() <= limit && poll(&ready, 1, 0) > 0)
+      take(stream);
   }
 
-  pid_t pid_ = -1;
+  std::string said() const { return err_.text.empty() ? "" : ": " + shown(err_.text); }
+
+  // Without waiting for it. A host that ignores SIGCHLD, or waits for all children, may have got
+  // the status: then what the program printed decides.
+  bool ended() {
+    int status = 0;
+    pid_t got;
+    do got = waitpid(pid_, &status, WNOHANG);
+    while (got < 0 && errno == EINTR);
+    if (got == 0) return false;
+    status_ = got < 0 ? 0 : status;
+    pid_ = -1;
+    return true;
+  }
+
+  pid_t pid_ = -1;  // until it has ended
+  int status_ = 0;  // then
   Stream out_, err_;
 };
 

@@ -1,8 +1,15 @@
 #include "backend/s3/credentials/blocking.hpp"
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <cstddef>
+#include <thread>
 
 #include "support/temporary_folder.hpp"
 
@@ -59,6 +66,37 @@ TEST(Program, IsEndedWhenTheTimeIsUp) {
   EXPECT_EQ(run("echo started >&2; sleep 1000", 100, 200ms), "it did not end in time: started ");
   EXPECT_EQ(run("sleep 1000 & sleep 1000", 100, 100ms), "it did not end in time") << "nor its own";
   EXPECT_EQ(run("exec >&-; exec 2>&-; sleep 1000", 100, 100ms), "it did not end in time");
+}
+
+TEST(Program, IsNotItsChildren) {
+  const auto begun = loop::Clock::now();
+  EXPECT_EQ(run("echo a; (echo $$; exec sleep 30) > /dev/null & echo b"), "a\nb\n");
+  EXPECT_EQ(run("sleep 30 & echo a; head -c 70000 /dev/zero >&2; exit 0", 100), "a\n");
+  EXPECT_LT(loop::Clock::now() - begun, 30s) << "their pipes are still open";
+  EXPECT_EQ(run("sleep 30 & head -c 50000 /dev/zero | tr '\\0' x", 50000).size(), 50000u)
+      << "nothing is left in a pipe";
+}
+
+// What sandboxes and kernels before 5.3 do.
+void refuse_pidfd_open() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{4, program};
+  ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+TEST(Program, WithoutPidfds) {
+  std::thread([] {  // the filter is this thread's
+    refuse_pidfd_open();
+    EXPECT_EQ(run("echo a; sleep 0.1; exit 0"), "a\n");
+    EXPECT_EQ(run("exec >&-; exec 2>&-; exit 3"), "it ended with status 3");
+    EXPECT_EQ(run("exec >&-; exec 2>&-; sleep 1000", 100, 100ms), "it did not end in time");
+  }).join();
 }
 
 // Threads of ours block signals; a host may ignore SIGCHLD, and then nobody has a status.
