@@ -69,11 +69,8 @@ TEST(Program, IsEndedWhenTheTimeIsUp) {
 }
 
 TEST(Program, IsNotItsChildren) {
-  const auto begun = loop::Clock::now();
-  EXPECT_EQ(run("echo a; (echo $$; exec sleep 30) > /dev/null & echo b"), "a\nb\n");
-  EXPECT_EQ(run("sleep 30 & echo a; head -c 70000 /dev/zero >&2; exit 0", 100), "a\n");
-  EXPECT_LT(loop::Clock::now() - begun, 30s) << "their pipes are still open";
-  EXPECT_EQ(run("sleep 30 & head -c 50000 /dev/zero | tr '\\0' x", 50000).size(), 50000u)
+  EXPECT_EQ(run("sleep 90 & echo a; head -c 70000 /dev/zero >&2"), "a\n") << "nor the end of pipes";
+  EXPECT_EQ(run("sleep 90 & head -c 50000 /dev/zero | tr '\\0' x", 50000).size(), 50000u)
       << "nothing is left in a pipe";
 }
 
