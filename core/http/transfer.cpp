@@ -226,12 +226,19 @@ std::optional<Failure> Transfer::proxy_failure() const {
   return failed(Code::network, "the proxy does not connect" + number);
 }
 
+// libcurl's words, but for those that quote a proxy's URL, which may hold a password.
+std::string Transfer::detail(CURLcode code) const {
+  const std::string_view text = curl_text.data();
+  if (text.starts_with("Unsupported proxy")) return "unsupported kind of proxy";
+  return text.empty() ? curl_easy_strerror(code) : std::string(text);
+}
+
 // libcurl's verdict in our words.
 Failure Transfer::failure(CURLcode code) const {
   if (std::optional<Failure> by_proxy = proxy_failure()) return std::move(*by_proxy);
   if (no_descriptor_ || (may_want_a_descriptor(code) && out_of_descriptors()))
     return failed(Code::network, "too many open files: raise the limit (ulimit -n)");
-  const std::string detail = curl_text[0] ? curl_text.data() : curl_easy_strerror(code);
+  const std::string detail = this->detail(code);
   switch (code) {
     case CURLE_URL_MALFORMAT: return failed(Code::invalid, "malformed URL");
     case CURLE_COULDNT_RESOLVE_HOST: return failed(Code::not_found, "no such host");

@@ -67,6 +67,7 @@ struct Transfer : Slot {
   void set_trust();
   void set_method();
   bool deliver_head();
+  std::string detail(CURLcode code) const;
   Failure failure(CURLcode code) const;
   std::optional<Failure> proxy_failure() const;
 
