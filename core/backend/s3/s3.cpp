@@ -125,6 +125,7 @@ loop::Task<Result<std::unique_ptr<resource::Resource>>> open_s3(std::shared_ptr<
   auto loading = load_settings(context->workers, options, Environment::of_process());
   Result<Settings> settings = co_await loading;
   if (!settings) co_return fail(std::move(settings.error()));
+  if (context->client.closed()) co_return http::Client::refusal();  // OpenSSL may have cleaned up
   auto provider = settings->anonymous ? nullptr : context->providers.of(*settings, options);
   Result<Opening> ready = prepare(url, options, *settings, std::move(provider));
   if (!ready) co_return fail(std::move(ready.error()));

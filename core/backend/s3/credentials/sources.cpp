@@ -230,6 +230,7 @@ Task<Result<Keys>> Sources::of_web_identity(WebIdentity identity) {
 // ---- SSO
 
 Task<Result<Keys>> Sources::of_sso(Sso sso) {
+  if (client_.closed()) co_return http::Client::refusal();  // OpenSSL may have cleaned up
   const std::string log_in = "run `aws sso login" +
                              (settings_.profile == "default"
                                   ? "`"
