@@ -193,10 +193,12 @@ std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
 
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view text,
                                                       std::chrono::sys_seconds now) {
-  if (const auto seconds = number<uint32_t>(text)) return std::chrono::seconds(*seconds);
+  constexpr std::chrono::seconds kMost = std::chrono::hours(24);
+  if (const auto seconds = number<uint32_t>(text))
+    return std::min(std::chrono::seconds(*seconds), kMost);
   const auto date = parse_http_date(text);
   if (!date) return std::nullopt;
-  return std::max(*date - now, std::chrono::seconds(0));
+  return std::clamp(*date - now, std::chrono::seconds(0), kMost);
 }
 
 }  // namespace r3map::http

@@ -125,6 +125,8 @@ TEST(RetryAfter, SecondsOrDate) {
   EXPECT_EQ(now.time_since_epoch(), seconds(784111777));
   EXPECT_EQ(parse_retry_after("120", now), seconds(120));
   EXPECT_EQ(parse_retry_after("0", now), seconds(0));
+  EXPECT_EQ(parse_retry_after("4294967295", now), seconds(86400)) << "a day at most";
+  EXPECT_EQ(parse_retry_after("Fri, 31 Dec 9999 23:59:59 GMT", now), seconds(86400));
   EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:49:40 GMT", now), seconds(3));
   EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:49:30 GMT", now), seconds(0));
   for (const char* text : {"", "-1", "soon", "1.5", "99999999999999999999",
