@@ -84,8 +84,11 @@ class IniParser {
     if (!section_) return bad("a setting before the first [section]");
     const std::string_view name = trimmed(content.substr(0, equals));
     if (name.empty()) return bad("a setting without a name");
-    const std::string_view value = trimmed(without_comment(content.substr(equals + 1)));
     key_ = lower(name);
+    // A program's line is the shell's, to which # and ; mean something else.
+    const std::string_view text = content.substr(equals + 1);
+    const std::string_view value =
+        trimmed(key_ == "credential_process" ? text : without_comment(text));
     opens_group_ = value.empty();
     return put(key_, value);
   }

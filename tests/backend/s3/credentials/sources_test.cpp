@@ -222,6 +222,8 @@ TEST_F(SourcesTest, RegionsArePartsOfHostNames) {
 TEST_F(SourcesTest, Programs) {
   const std::string answer = R"('{"Version":1,"AccessKeyId":"K","SecretAccessKey":"S"}')";
   EXPECT_EQ(of_config("[default]\ncredential_process=echo " + answer), "K S ");
+  EXPECT_EQ(of_config("[default]\ncredential_process=true ; echo " + answer + " # comment"), "K S ")
+      << "the shell's own";
   EXPECT_EQ(of_config("[default]\ncredential_process=echo no >&2; exit 2"),
             "profile 'default': credential_process: it ended with status 2: no ");
   EXPECT_EQ(of_config("[default]\ncredential_process=echo"),
