@@ -91,8 +91,11 @@ loop::Task<Result<Settings>> load_settings(loop::WorkerPool& workers, resource::
   if (!has_keys(*settings) || settings->region.empty() || settings->endpoint.empty()) {
     auto reading = workers.run(loop::Priority::urgent, [&] { return read_profiles(variables); });
     Result<Profiles> profiles = co_await reading;
+    // Who needs no keys of them gets a region or an endpoint there, or does without.
+    const bool needed = !settings->anonymous && !settings->given;
+    if (!profiles && !needed) profiles = Profiles();
     if (!profiles) co_return fail(std::move(profiles.error()));
-    if (named && !profiles->profiles.contains(settings->profile))
+    if (needed && named && !profiles->profiles.contains(settings->profile))
       co_return fail(Code::invalid, "profile '" + shown(settings->profile) + "' is " +
                                         variables.places());
     settings->profiles = std::move(*profiles);

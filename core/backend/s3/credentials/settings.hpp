@@ -31,7 +31,7 @@ struct Settings {
 
 // Reads the files, on a worker, unless options and environment say all. Code::invalid for options
 // that contradict each other, files that can't be parsed, and a profile that was named and is not
-// there.
+// there; the latter two unless the options bring the keys, or want none.
 loop::Task<Result<Settings>> load_settings(loop::WorkerPool& workers, resource::Options options,
                                            Environment environment);
 

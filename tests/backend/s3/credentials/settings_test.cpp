@@ -79,7 +79,11 @@ TEST_F(SettingsTest, FilesAreReadOnlyIfTheyMatter) {
   EXPECT_TRUE(load({}, all));
   EXPECT_NE(error({{"profile", "p"}}, all).find("config: line 1: neither"), std::string::npos);
   EXPECT_TRUE(load({{"anon", "true"}}, all));
-  EXPECT_NE(error({{"anon", "true"}}).find("line 1"), std::string::npos) << "for the region";
+  for (const resource::Options& enough : std::vector<resource::Options>{
+           {{"anon", "true"}}, {{"key", "k"}, {"secret", "s"}}}) {
+    EXPECT_EQ(load(enough)->region, "us-east-1") << "they would only add a region";
+    EXPECT_EQ(error(enough, {{"AWS_PROFILE", "none"}}), "none");
+  }
 }
 
 TEST_F(SettingsTest, NamedProfilesMustBeThere) {
