@@ -64,6 +64,7 @@ inline constexpr std::chrono::seconds kSlowFault{1};  // logged, unless R3MAP_SL
 // How long a fault's SIGBUS, which may end the process, waits for its line to be in the log.
 inline constexpr std::chrono::milliseconds kLastWords{10};
 inline constexpr std::chrono::milliseconds kLogAtExit{500};
+inline constexpr std::chrono::seconds kLogRoom{1};  // how long lines wait for a full pipe
 inline constexpr std::chrono::seconds kConnectTimeout{10};
 inline constexpr std::chrono::seconds kStall{10};           // no byte for so long: try another connection
 inline constexpr int kOpenAttempts = 4;                     // an open gives up early, a fault does not

@@ -1,6 +1,7 @@
 #include "base/log.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -155,9 +156,17 @@ class Writer {
   void write_all(std::string_view text) const {
     while (!text.empty()) {
       const ssize_t written = write(fd_, text.data(), text.size());
+      if (written < 0 && errno == EAGAIN && has_room()) continue;
       if (written < 0 && errno != EINTR) return;
       if (written > 0) text.remove_prefix(static_cast<size_t>(written));
     }
+  }
+
+  // In time. Whoever shares stderr with us may have made it non-blocking.
+  bool has_room() const {
+    pollfd room{fd_, POLLOUT, 0};
+    const auto limit = std::chrono::milliseconds(limits::kLogRoom).count();
+    return poll(&room, 1, static_cast<int>(limit)) > 0;
   }
 
   const int fd_;
