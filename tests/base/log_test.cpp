@@ -175,6 +175,24 @@ TEST_F(LogTest, DropsWhatFindsNoRoomAndTellsSo) {
   close(reader);
 }
 
+TEST_F(LogTest, AFullStderrThatDoesNotBlockIsWaitedFor) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+  const std::vector<char> junk(4096, '\n');
+  while (write(ends[1], junk.data(), junk.size()) > 0) continue;
+  const int before = dup(STDERR_FILENO);
+  dup2(ends[1], STDERR_FILENO);
+  const Result<> started = start_log({LogLevel::info, ""});
+  log(LogLevel::info, "kept");
+  (void)flush_log(20ms);
+  const std::string all = drain(ends[0]);
+  (void)start_log({});
+  dup2(before, STDERR_FILENO);
+  for (const int fd : {before, ends[0], ends[1]}) close(fd);
+  EXPECT_TRUE(started);
+  EXPECT_THAT(all, HasSubstr("msg=kept\n"));
+}
+
 TEST_F(LogTest, ManyThreadsLogAtOnce) {
   start(LogLevel::debug);
   std::vector<std::thread> threads;
