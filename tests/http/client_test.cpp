@@ -451,5 +451,18 @@ TEST_F(ClientTest, AServerThatDiesMeanwhile) {
   EXPECT_EQ(get("ok/x", after).error().code, Code::network);
 }
 
+// libcurl's own words quote the whole URL.
+TEST_F(ClientTest, AProxysPasswordIsNotTold) {
+  Recorder recorder;
+  Request by = request("x");
+  by.proxy = "strange://user:secret@127.0.0.1:1";
+  const Result<> done = get(by, recorder);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Code::network);
+  EXPECT_NE(done.error().message.find("unsupported kind of proxy"), std::string::npos)
+      << done.error().message;
+  EXPECT_EQ(done.error().message.find("secret"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace r3map::http
