@@ -207,7 +207,9 @@ TEST_F(ProviderTest, WhatIsRejectedServesWhileThereIsNothingElse) {
 TEST_F(ProviderTest, NoFailureIsAboutTheObject) {
   for (const Code code : {Code::not_found, Code::stale, Code::out_of_range, Code::network}) {
     steps_ = {{[code] { return Result<Keys>(fail(code, "no luck")); }}};
-    on_loop([&] { provider_ = std::make_shared<Provider>(*loop_, [this](bool) { return find(); }); });
+    on_loop([&] {
+      provider_ = std::make_shared<Provider>(*loop_, [this](bool) { return find(); });
+    });
     const Result<std::string> name = run<std::string>([&] { return get({}); });
     ASSERT_FALSE(name);
     EXPECT_EQ(name.error().code, code == Code::network ? code : Code::denied);
