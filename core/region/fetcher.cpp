@@ -4,7 +4,6 @@
 
 #include "base/log.hpp"
 
-
 namespace r3map::region {
 
 using resource::Urgency;
@@ -86,10 +85,12 @@ Range Fetcher::demand(Range range) {
 void Fetcher::enqueue(std::span<const Range> ranges, Urgency urgency) {
   if (stopped_) return;
   std::deque<Range>& queued = queue(urgency);
+  const size_t before = queued.size();
   for (const Range range : ranges)
     if (!range.empty() && (urgency == Urgency::require || queued.size() < limits::kQueuedRanges))
       queued.push_back(range);
-  pump();
+  // Most faults read nothing ahead.
+  if (queued.size() > before) pump();
 }
 
 Range Fetcher::queued_readahead(uint64_t offset) const {
