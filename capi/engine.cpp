@@ -3,11 +3,13 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include "backend/file.hpp"
 #include "backend/http.hpp"
@@ -19,6 +21,9 @@
 namespace r3map::capi {
 
 namespace {
+
+// Two bring more than one even where there are but two cores.
+size_t receivers() { return std::clamp(std::thread::hardware_concurrency() / 2, 2u, 4u); }
 
 constexpr unsigned kIo = 4;
 constexpr unsigned kMovers = 3;
@@ -109,7 +114,7 @@ Engine::Engine(std::unique_ptr<loop::Loop> loop)
 }
 
 loop::Task<Result<int>> Engine::open_http() {
-  Result<std::unique_ptr<http::Client>> client = http::Client::open(*loop_);
+  Result<std::unique_ptr<http::Client>> client = http::Client::open(*loop_, receivers());
   if (!client) co_return fail(std::move(client.error()));
   http_ = std::move(*client);
   co_return 0;
@@ -118,12 +123,7 @@ loop::Task<Result<int>> Engine::open_http() {
 // The libraries below the HTTP client are about to clean up. The loop goes on: whoever still
 // touches a missing page gets SIGBUS, and does not hang.
 void Engine::at_exit() {
-  std::promise<void> done;
-  loop_->post([&] {
-    http_->shutdown();
-    done.set_value();
-  });
-  done.get_future().wait();
+  loop_->call([this] { http_->shutdown(); });
   flush_log(limits::kLogAtExit);
 }
 

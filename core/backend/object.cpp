@@ -171,6 +171,7 @@ class HttpObject::Answer : public http::Receiver {
     text_.clear();
   }
 
+  virtual uint64_t expected() const { return 0; }  // bytes of the body, as far as known
   const Head& answer() const { return head_; }
   const std::string& text() const { return text_; }
 
@@ -247,6 +248,7 @@ class HttpObject::ReadAnswer final : public Answer {
   ReadAnswer(const HttpObject& object, Range range, resource::Sink& sink)
       : Answer(*object.dialect_), object_(object), range_(range), sink_(sink) {}
 
+  uint64_t expected() const override { return range_.length; }
   uint64_t delivered() const { return delivered_; }
   // All that it announced, which may be less than was asked for.
   bool whole() const { return delivered_ > 0 && delivered_ == announced_; }
@@ -383,6 +385,7 @@ loop::Task<Result<>> HttpObject::get(const http::Target& target, std::vector<htt
   get.priority = priority_of(request.urgency);
   get.deadline = request.deadline;
   get.stop = request.stop;
+  get.answer = answer.expected();
   auto performing = client_.perform(std::move(get), answer);
   co_return co_await performing;
 }

@@ -42,9 +42,11 @@ inline constexpr size_t kHeaderBytes = 64 << 10;  // all header fields of one an
 inline constexpr size_t kHeaderFields = 256;
 inline constexpr size_t kErrorBody = 64 << 10;
 inline constexpr size_t kEtagLength = 1024;
-inline constexpr size_t kConnections = 64;      // to all hosts together
+inline constexpr size_t kConnections = 64;      // to all hosts together, on the loop
 inline constexpr size_t kBulkConnections = 48;  // of these, what nobody waits for may use
 inline constexpr size_t kDemandConnections = 8;  // of these, only page faults may use
+inline constexpr size_t kLaneConnections = 16;  // of a thread that receives large answers
+inline constexpr uint64_t kLargeAnswer = 2 << 20;  // received on a thread of its own
 inline constexpr size_t kRedirects = 5;  // one after the other
 inline constexpr size_t kQueuedRequests = 1 << 16;
 

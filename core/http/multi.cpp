@@ -12,9 +12,10 @@ constexpr long kBufferSize = 512 << 10;
 
 }  // namespace
 
-Multi::Multi(loop::Loop& loop, Connections& connections, std::function<void()> ran)
+Multi::Multi(loop::Loop& loop, Connections& connections, size_t most, std::function<void()> ran)
     : loop_(loop),
       connections_(connections),
+      most_(most),
       ran_(std::move(ran)),
       timer_(loop, [this] { act(CURL_SOCKET_TIMEOUT, 0); }) {}
 
@@ -32,8 +33,8 @@ Result<> Multi::open() {
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &Multi::on_timer);
   curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
   curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-  curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(limits::kConnections));
-  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(limits::kConnections));
+  curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(most_));
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(most_));
   return {};
 }
 

@@ -18,8 +18,9 @@ namespace r3map::http {
 // Thread: the loop's.
 class Multi {
  public:
-  // `ran` is called each time that libcurl has run, outside of it. `connections` outlives this.
-  Multi(loop::Loop& loop, Connections& connections, std::function<void()> ran);
+  // `most`: connections at a time. `ran` is called each time that libcurl has run, outside of it.
+  // `connections` outlives this.
+  Multi(loop::Loop& loop, Connections& connections, size_t most, std::function<void()> ran);
   ~Multi();
   Multi(const Multi&) = delete;
   Multi& operator=(const Multi&) = delete;
@@ -52,6 +53,7 @@ class Multi {
 
   loop::Loop& loop_;
   Connections& connections_;
+  const size_t most_;
   std::function<void()> ran_;
   CURLM* multi_ = nullptr;
   loop::Timer timer_;

@@ -1,7 +1,5 @@
 #include "http/queues.hpp"
 
-#include "base/limits.hpp"
-
 namespace r3map::http {
 
 void Queues::add(Slot& slot) {
@@ -13,12 +11,12 @@ void Queues::add(Slot& slot) {
 // Whoever waits less has a smaller share: so a page fault finds a connection, or one that comes
 // free soon.
 bool Queues::may_start(Priority priority) const {
-  if (started_.size() >= limits::kConnections) return false;
+  if (started_.size() >= shares_.all) return false;
   if (priority == Priority::demand) return true;
   const size_t wanted = started_counts_[static_cast<size_t>(Priority::wanted)];
   const size_t bulk = started_counts_[static_cast<size_t>(Priority::bulk)];
-  if (wanted + bulk >= limits::kConnections - limits::kDemandConnections) return false;
-  return priority == Priority::wanted || bulk < limits::kBulkConnections;
+  if (wanted + bulk >= shares_.all - shares_.kept_for_demand) return false;
+  return priority == Priority::wanted || bulk < shares_.bulk;
 }
 
 Slot* Queues::start_next() {

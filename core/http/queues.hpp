@@ -11,11 +11,18 @@ namespace r3map::http {
 
 // Who overtakes whom; first come, first served within each.
 enum class Priority : uint8_t {
-  demand,  // a thread in a page fault: every connection
-  wanted,  // a caller: all but kDemandConnections
-  bulk,    // nobody yet: kBulkConnections
+  demand,  // a thread in a page fault
+  wanted,  // a caller
+  bulk,    // nobody yet
 };
 inline constexpr size_t kPriorities = 3;
+
+// How many connections there are, and who may have them.
+struct Shares {
+  size_t all;
+  size_t kept_for_demand = 0;  // of all
+  size_t bulk = all;           // at most
+};
 
 // One who waits or has started; lives as long as he is in the queues.
 struct Slot {
@@ -29,6 +36,8 @@ struct Slot {
 // Thread: any, one at a time.
 class Queues {
  public:
+  explicit Queues(Shares shares) : shares_(shares) {}
+
   void add(Slot& slot);
   // Lets the next one start that may; none: all connections that it could have are in use.
   Slot* start_next();
@@ -42,6 +51,7 @@ class Queues {
   std::list<Slot*>& queue_of(Priority priority) { return queues_[static_cast<size_t>(priority)]; }
   bool may_start(Priority priority) const;
 
+  const Shares shares_;
   std::array<std::list<Slot*>, kPriorities> queues_;
   std::list<Slot*> started_;
   std::array<size_t, kPriorities> started_counts_{};

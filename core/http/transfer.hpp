@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "http/authorities.hpp"
-#include "http/client.hpp"
 #include "http/connections.hpp"
 #include "http/queues.hpp"
+#include "http/request.hpp"
 #include "loop/event.hpp"
 
 namespace r3map::http {

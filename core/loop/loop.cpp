@@ -124,6 +124,15 @@ void Loop::post(std::function<void()> work) {
   if (impl_->posted.size() == 1) uv_async_send(&impl_->wakeup);
 }
 
+void Loop::call(const std::function<void()>& work) {
+  std::promise<void> done;
+  post([&] {
+    work();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
 struct Timer::Impl {
   uv_timer_t uv;
   std::function<void()> fired;

@@ -33,6 +33,9 @@ class Loop {
   // Runs `work` on the loop's thread. Thread: any.
   void post(std::function<void()> work);
 
+  // Runs `work` on the loop's thread, and waits until it has run. Thread: any but the loop's own.
+  void call(const std::function<void()>& work);
+
   // Starts `make()`'s task on the loop's thread and waits for its result. Thread: any but the
   // loop's own, which gets Code::deadlock.
   template <typename T>

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/limits.hpp"
 #include "support/fault_server_process.hpp"
 #include "support/loop_fixture.hpp"
 
@@ -20,7 +21,7 @@ class MultiTest : public test::LoopTest {
  protected:
   void SetUp() override {
     on_loop([&] {
-      multi_ = std::make_unique<Multi>(*loop_, connections_, [this] { has_run(); });
+      multi_ = std::make_unique<Multi>(*loop_, connections_, limits::kConnections, [this] { has_run(); });
       ASSERT_TRUE(multi_->open());
     });
   }

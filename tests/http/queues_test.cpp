@@ -25,7 +25,8 @@ class QueuesTest : public testing::Test {
   }
 
   std::deque<Slot> slots_;
-  Queues queues_;
+  Queues queues_{
+      {limits::kConnections, limits::kDemandConnections, limits::kBulkConnections}};
 };
 
 TEST_F(QueuesTest, UrgentOnesFirstAndEachInItsOrder) {

@@ -16,14 +16,7 @@ class LoopTest : public testing::Test {
     return loop_->wait<T>(std::move(make));
   }
   // Runs plain code on the loop's thread and waits until it has run.
-  void on_loop(std::function<void()> work) {
-    std::promise<void> done;
-    loop_->post([&] {
-      work();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& work) { loop_->call(work); }
 
   std::unique_ptr<loop::Loop> loop_ = *loop::Loop::start("test-loop");
   loop::WorkerPool workers_{*loop_, "test-worker", 2};

@@ -1,0 +1,75 @@
+#include "http/lane.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "loop/event.hpp"
+
+namespace r3map::http {
+
+// What a request comes back with, to the home loop.
+struct Lane::Errand {
+  std::optional<Result<>> result;
+  loop::Event done;
+};
+
+Lane::Lane(loop::Loop& home, std::unique_ptr<loop::Loop> loop)
+    : home_(home), loop_(std::move(loop)) {}
+
+Result<std::unique_ptr<Lane>> Lane::start(loop::Loop& home) {
+  Result<std::unique_ptr<loop::Loop>> loop = loop::Loop::start("r3map-receive");
+  if (!loop) return fail(std::move(loop.error()));
+  std::unique_ptr<Lane> lane(new Lane(home, std::move(*loop)));
+  Result<> opened;
+  lane->loop_->call([&] {
+    Result<std::unique_ptr<Transfers>> transfers = 
+        Transfers::open(*lane->loop_, {.all = limits::kLaneConnections});
+    if (transfers)
+      lane->transfers_ = std::move(*transfers);
+    else
+      opened = fail(std::move(transfers.error()));
+  });
+  if (!opened) return fail(std::move(opened.error()));
+  return lane;
+}
+
+Lane::~Lane() {
+  loop_->call([this] { transfers_.reset(); });
+}
+
+void Lane::shutdown() {
+  loop_->call([this] { transfers_->shutdown(); });
+}
+
+loop::Task<Result<>> Lane::perform(Request request, Receiver& receiver) {
+  ++requests_;
+  Errand errand;
+  // A token is asked on the thread where its source is told to stop.
+  std::stop_source stop;
+  const std::stop_token asked = std::exchange(request.stop, stop.get_token());
+  loop_->post([this, request = std::move(request), &receiver, &errand]() mutable {
+    loop::spawn(run(std::move(request), receiver, errand));
+  });
+  {
+    const auto forward = [this, stop] {
+      loop_->post([stop]() mutable { stop.request_stop(); });
+    };
+    std::stop_callback forwarded(asked, forward);
+    co_await errand.done;
+  }
+  --requests_;
+  co_return std::move(*errand.result);
+}
+
+// On the lane's thread.
+loop::Task<void> Lane::run(Request request, Receiver& receiver, Errand& errand) {
+  auto performing = transfers_->perform(std::move(request), receiver);
+  Result<> result = co_await performing;
+  home_.post([&errand, result = std::move(result)]() mutable {
+    errand.result.emplace(std::move(result));
+    errand.done.set();
+  });
+}
+
+}  // namespace r3map::http
