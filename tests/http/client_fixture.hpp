@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/limits.hpp"
 #include "http/client.hpp"
 #include "loop/event.hpp"
 #include "support/fault_server_process.hpp"
@@ -54,6 +55,13 @@ class ClientTest : public test::LoopTest {
     request.priority = priority;
     request.deadline = loop::deadline_after(std::chrono::seconds(60));
     return request;
+  }
+
+  // Of as many bytes as are received on a thread of their own.
+  Request large(std::string_view path, Priority priority = Priority::bulk) {
+    Request asked = request(path, priority);
+    asked.answer = limits::kLargeAnswer;
+    return asked;
   }
 
   Result<> get(Request request, Recorder& recorder) {
