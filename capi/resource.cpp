@@ -76,6 +76,17 @@ class LoggingSink final : public resource::BufferSink {
   const std::string& name_;
 };
 
+// A slow line is none that fails: the deadline begins anew whenever its time has brought something.
+Task<Result<>> read_all(ResourceObject& object, Range range, LoggingSink& sink) {
+  for (uint64_t before = 0;; before = sink.received()) {
+    auto reading = object.resource->read(range_between(range.offset + before, range.end()),
+                                         request_within(object.deadline, object.stop.get_token()),
+                                         sink);
+    Result<> done = co_await reading;
+    if (done || done.error().code != Code::timed_out || sink.received() == before) co_return done;
+  }
+}
+
 Task<Result<uint64_t>> transfer(ResourcePtr object, Direction direction, std::byte* buffer,
                                 Range range) {
   if (!object->resource || object->stop.stop_requested())
@@ -84,7 +95,7 @@ Task<Result<uint64_t>> transfer(ResourcePtr object, Direction direction, std::by
   const resource::Request request = request_within(object->deadline, object->stop.get_token());
   const std::span<std::byte> bytes(buffer, range.length);
   LoggingSink sink(object->url, range.offset, bytes);
-  auto task = direction == Direction::read    ? object->resource->read(range, request, sink)
+  auto task = direction == Direction::read    ? read_all(*object, range, sink)
               : direction == Direction::write ? object->resource->write(range.offset, bytes, request)
                                               : object->resource->flush(request);
   Result<> result = co_await task;

@@ -24,7 +24,8 @@ Result<std::unique_ptr<Lane>> Lane::start(loop::Loop& home) {
   Result<> opened;
   lane->loop_->call([&] {
     Result<std::unique_ptr<Transfers>> transfers = 
-        Transfers::open(*lane->loop_, {.all = limits::kLaneConnections});
+        Transfers::open(*lane->loop_, {.all = limits::kLaneConnections,
+                                       .bulk = limits::kLaneBulkConnections});
     if (transfers)
       lane->transfers_ = std::move(*transfers);
     else

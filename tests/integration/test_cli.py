@@ -266,12 +266,20 @@ def test_the_object_vanishes_during_the_copy(r3map, fault_server, tmp_path):
 
 
 def test_stalled_server(r3map, fault_server, tmp_path):
-    url = fault_server.url("stall-in-body", size=SIZE, after=3)
+    url = fault_server.url("stall-before-headers", size=SIZE, after=3)
     begin = time.monotonic()
     failed(r3map("cp", url, tmp_path / "copy", "--deadline", 2), url,
            "(--deadline gives it more time)")
     assert time.monotonic() - begin > 1.5
     assert os.listdir(tmp_path) == []
+
+
+def test_a_slow_line_is_none_that_fails(r3map, fault_server, tmp_path):
+    url = fault_server.url("drip", size=SIZE, n=64 << 10, ms=40)
+    begin = time.monotonic()
+    assert r3map("cp", url, tmp_path / "copy", "--deadline", 1).returncode == 0
+    assert time.monotonic() - begin > 1, "there was no deadline to miss"
+    assert (tmp_path / "copy").stat().st_size == SIZE
 
 
 def test_server_killed_during_the_copy(start, mortal, tmp_path):
