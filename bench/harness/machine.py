@@ -5,6 +5,7 @@ import pathlib
 import platform
 import re
 import subprocess
+import time
 
 import peers
 from harness import paths
@@ -55,6 +56,21 @@ def versions(r3map):
         "nginx": nginx(), "Python": platform.python_version(),
         "NumPy": __import__("numpy").__version__,
         "compiler": first_line("c++", "--version")}
+
+
+def busy():
+    """What others use of the processors, as a share; takes a second. (The load average tells of the
+    row before.)"""
+    def read():
+        user, nice, system, idle, waiting, *rest = map(
+            int, pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
+        return user + nice + system + sum(rest), idle + waiting
+
+    used, idle = read()
+    time.sleep(1)
+    used_then, idle_then = read()
+    used, idle = used_then - used, idle_then - idle
+    return used / max(used + idle, 1)
 
 
 def facts(r3map):

@@ -1,11 +1,11 @@
 """bench/RESULTS.md from the rows' JSON files."""
 
 import json
-import os
 
 from harness import paths
 
-FORMAT = 2  # of the JSON files
+FORMAT = 3  # of the JSON files
+BUSY = 0.1  # what others may use of the processors
 UNITS = {"seconds": ("s", 3), "latency_ms": ("ms", 2), "cpu_per_gib": ("CPU s/GiB", 2),
          "bookkeeping_mib": ("MiB", 2), "peak_of_budget": ("", 3)}
 
@@ -93,11 +93,10 @@ def measured_on(results):
         lines += [f"{which}: {first['when']}, {first['runs']} runs of each side (short ones more). "
                   f"{about['cpu']}, {about['cores']} cores, {about['memory']}, Linux "
                   f"{about['kernel']}. {versions}.", ""]
-    busy = {row["row"]: row["load_before"] for row in results
-            if row["load_before"] > os.cpu_count() / 2 + 1}
+    busy = {row["row"]: row["busy_before"] for row in results if row["busy_before"] > BUSY}
     if busy:
         lines += ["**Not to be relied on**, the machine was busy: " + ", ".join(
-            f"{name} (load {load:.1f})" for name, load in busy.items()) + ".", ""]
+            f"{name} ({share:.0%} by others)" for name, share in busy.items()) + ".", ""]
     return lines
 
 

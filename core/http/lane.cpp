@@ -23,7 +23,7 @@ Result<std::unique_ptr<Lane>> Lane::start(loop::Loop& home) {
   std::unique_ptr<Lane> lane(new Lane(home, std::move(*loop)));
   Result<> opened;
   lane->loop_->call([&] {
-    Result<std::unique_ptr<Transfers>> transfers = 
+    Result<std::unique_ptr<Transfers>> transfers =
         Transfers::open(*lane->loop_, {.all = limits::kLaneConnections,
                                        .bulk = limits::kLaneBulkConnections});
     if (transfers)
