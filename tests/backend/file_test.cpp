@@ -337,7 +337,7 @@ TEST(FileAsNobody, NoPermissionIsDenied) {
   put(directory / "content", Bytes(4));
   ASSERT_EQ(chmod((directory / "content").c_str(), 0600), 0);
   EXPECT_CHILD_PASSES([&](const Child& child) {
-    if (getuid() != 0) child.skip("needs a file of another user, so root");
+    child.need_root();  // for a file of another user
     child.become_nobody();
     bool read_only = false;
     CHILD_CHECK(child, code_as_nobody(child, directory / "content", read_only) == Code::denied);
@@ -349,7 +349,7 @@ TEST(FileAsNobody, WithoutWritePermissionItIsReadOnly) {
   put(directory / "content", Bytes(4));
   ASSERT_EQ(chmod((directory / "content").c_str(), 0644), 0);
   EXPECT_CHILD_PASSES([&](const Child& child) {
-    if (getuid() != 0) child.skip("needs a file of another user, so root");
+    child.need_root();  // for a file of another user
     child.become_nobody();
     bool read_only = false;
     CHILD_CHECK(child, code_as_nobody(child, directory / "content", read_only) == Code::read_only);

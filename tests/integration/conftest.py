@@ -1,7 +1,5 @@
-"""Real servers, one of each for the whole run. A missing one skips its tests by name, except
-with R3MAP_REQUIRE_ALL=1 (set by scripts/test where CI=true), where that is a failure."""
+"""Real servers, one of each for the whole run."""
 
-import os
 import pathlib
 import sys
 import uuid
@@ -10,18 +8,13 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 
+import required  # noqa: E402
 import servers  # noqa: E402
 
 
 def running(server_class):
     def run():
-        try:
-            server = server_class()
-        except servers.MissingPrerequisite as missing:
-            if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-                pytest.fail(str(missing), pytrace=False)
-            pytest.skip(str(missing))
-        with server:
+        with required.server(server_class) as server:
             yield server
 
     return run

@@ -1,11 +1,12 @@
 """bench/run --quick: every row works, and its JSON has the shape that reports are made from."""
 
 import json
-import os
 import pathlib
 import subprocess
 
 import pytest
+
+import required
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = ROOT / "build/dev/bench/r3map-bench-faults"
@@ -16,11 +17,8 @@ SUMMARY = {"median", "min", "max", "quartiles"}
 def results(tmp_path_factory):
     """The JSON of each row, by its name."""
     if not PROGRAM.exists():
-        text = "r3map-bench-faults is missing: cmake --build --preset dev"
-        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-            pytest.fail(text)
-        pytest.skip(text)
-    pytest.importorskip("r3map")
+        required.missing("r3map-bench-faults is missing: cmake --build --preset dev")
+    required.module("r3map")
     out = tmp_path_factory.mktemp("bench")
     done = subprocess.run([ROOT / "bench/run", "--quick", "--out", out], capture_output=True,
                           text=True, timeout=280, check=False)

@@ -3,10 +3,8 @@
 import fcntl
 import json
 import os
-import pathlib
 import pty
 import resource
-import shutil
 import signal
 import struct
 import subprocess
@@ -15,21 +13,16 @@ import time
 
 import pytest
 
+import required
 import servers
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SIZE = 21 * (1 << 20) + 12345  # more than the reads that are under way at a time
 DATA = servers.content(0, SIZE)
 
 
 @pytest.fixture(scope="module")
 def command():
-    found = shutil.which("r3map", path=f"{os.environ['PATH']}:{ROOT / 'build/dev/cli'}")
-    if not found:
-        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-            pytest.fail("the r3map command is not built", pytrace=False)
-        pytest.skip("the r3map command is not built")
-    return found
+    return required.command()
 
 
 @pytest.fixture
@@ -69,6 +62,22 @@ def mortal():
     server = servers.FaultServer().start()
     yield server
     server.stop()
+
+
+def on_a_terminal(start, *arguments, columns=60, stream="stdout"):
+    """What the command shows on a terminal of its own, and its exit code."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = start(*arguments, env=os.environ | {"LC_ALL": "C.UTF-8"}, **{stream: theirs})
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # EIO: the other side is closed
+        pass
+    os.close(ours)
+    return shown.decode(), process.wait(10)
 
 
 def failed(result, *words):
@@ -173,19 +182,11 @@ def test_replaces_as_cp_does(r3map, tmp_path):
 def test_progress_on_a_terminal_only(start, nginx, toxiproxy, tmp_path):
     url = nginx.put("object", DATA)
     proxy = toxiproxy.proxy(nginx.address, bytes_per_second=20 << 20)
-    ours, theirs = pty.openpty()
-    process = start("cp", url.replace(nginx.url, proxy.url), tmp_path / "copy", stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    try:
-        while part := os.read(ours, 4096):
-            shown += part
-    except OSError:  # EIO: the other side is closed
-        pass
-    os.close(ours)
+    shown, code = on_a_terminal(start, "cp", url.replace(nginx.url, proxy.url), tmp_path / "copy",
+                                stream="stderr")
     proxy.delete()
-    assert process.wait(10) == 0 and (tmp_path / "copy").read_bytes() == DATA
-    assert b"%" in shown and b"copy  [" in shown and shown.endswith(b"/s\r\n")
+    assert code == 0 and (tmp_path / "copy").read_bytes() == DATA
+    assert "%" in shown and "copy  [" in shown and shown.endswith("/s\r\n")
 
 
 def test_through_latency(r3map, minio, bucket, toxiproxy):
@@ -366,22 +367,6 @@ def test_places_that_can_not_be_written(r3map, tmp_path):
 
 # ---------------------------------------------------------------- pictures and statistics
 
-def on_a_terminal(start, *arguments, columns=60):
-    """What the command shows on a terminal of its own, and its exit code."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = start(*arguments, stdout=theirs, env=os.environ | {"LC_ALL": "C.UTF-8"})
-    os.close(theirs)
-    shown = b""
-    try:
-        while part := os.read(ours, 4096):
-            shown += part
-    except OSError:  # EIO: the other side is closed
-        pass
-    os.close(ours)
-    return shown.decode(), process.wait(10)
-
-
 def test_stat(r3map, source):
     url, env = source
     result = r3map("stat", url, "--json", env=env)
@@ -556,10 +541,7 @@ def bash_completes_on_a_terminal(script, folder):
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_complete(r3map, tmp_path, shell):
-    if not shutil.which(shell):
-        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-            pytest.fail(f"{shell} is missing", pytrace=False)
-        pytest.skip(f"{shell} is missing")
+    required.program(shell)
     script = tmp_path / "script"
     script.write_bytes(r3map("completion", shell).stdout)
     subprocess.run([shell, "-n", script], check=True)

@@ -1,26 +1,20 @@
 """Credentials of a real STS: a role of a profile, assumed at MinIO, reads what its keys may read."""
 
 import os
-import pathlib
-import shutil
 import subprocess
 
 import pytest
 
+import required
 import servers
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DATA = servers.content(0, 3 << 20)
 
 
 @pytest.fixture
 def r3map(tmp_path, minio):
     """Runs the command with a home folder of its own and no keys in the environment."""
-    command = shutil.which("r3map", path=f"{os.environ['PATH']}:{ROOT / 'build/dev/cli'}")
-    if not command:
-        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-            pytest.fail("the r3map command is not built", pytrace=False)
-        pytest.skip("the r3map command is not built")
+    command = required.command()
     variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     variables |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
 

@@ -1,6 +1,5 @@
 """The Python examples do what they say, on MinIO."""
 
-import importlib.util
 import io
 import os
 import pathlib
@@ -9,21 +8,16 @@ import sys
 
 import pytest
 
+import required
+
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "examples/python"
-
-
-def need(*names):
-    for name in names:
-        if importlib.util.find_spec(name) is None:
-            message = f"{name} is missing: scripts/install test"
-            if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-                pytest.fail(message, pytrace=False)
-            pytest.skip(message)
 
 
 @pytest.fixture
 def example(minio, bucket):
     """Runs an example on an object with these bytes; its output."""
+    required.module("r3map")
+
     def run(name, data, *arguments):
         minio.put_object(bucket, "object", data)
         done = subprocess.run(
@@ -37,9 +31,7 @@ def example(minio, bucket):
 
 @pytest.mark.parametrize("order", "CF")
 def test_npy(example, order):
-    need("numpy", "r3map")
-    import numpy
-
+    numpy = required.module("numpy")
     values = numpy.asarray(numpy.arange(3 << 20, dtype=numpy.int64).reshape(1024, -1), order=order)
     file = io.BytesIO()
     numpy.save(file, values)
@@ -49,14 +41,12 @@ def test_npy(example, order):
 
 
 def test_safetensors(example):
-    need("numpy", "r3map", "safetensors")
-    import numpy
-    import safetensors.numpy
-
+    numpy = required.module("numpy")
+    safetensors = required.module("safetensors.numpy")
     arrays = {"first": numpy.arange(1 << 20, dtype=numpy.float32),
               "second": numpy.ones((3, 5), numpy.int8), "none": numpy.zeros((0, 2), numpy.float16),
               "last": numpy.full((1 << 20,), 0.5)}
-    data = safetensors.numpy.save(arrays, metadata={"made": "here"})
+    data = safetensors.save(arrays, metadata={"made": "here"})
     output = example("safetensors_map.py", data)
     for name, array in arrays.items():
         line = f"{name}: {array.dtype} {array.shape}, {array.sum(dtype=numpy.float64):.10g}\n"
@@ -66,10 +56,8 @@ def test_safetensors(example):
 
 @pytest.mark.parametrize("form", ["arrow", "parquet"])
 def test_arrow(example, form):
-    need("pyarrow", "r3map")
-    import pyarrow
-    import pyarrow.parquet
-
+    pyarrow = required.module("pyarrow")
+    parquet = required.module("pyarrow.parquet")
     table = pyarrow.table({"n": range(300_000), "x": [n / 2 for n in range(300_000)],
                            "s": [str(n) for n in range(300_000)]})
     file = io.BytesIO()
@@ -77,7 +65,7 @@ def test_arrow(example, form):
         with pyarrow.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
     else:
-        pyarrow.parquet.write_table(table, file)
+        parquet.write_table(table, file)
     output = example("arrow_map.py", file.getvalue())
     assert "300,000 rows" in output and f"n: int64, sum {sum(range(300_000))}\n" in output
     assert "x: double" in output
@@ -88,9 +76,8 @@ def test_arrow(example, form):
 
 
 def test_dask(example):
-    need("numpy", "r3map", "distributed")
-    import numpy
-
+    numpy = required.module("numpy")
+    required.module("distributed")
     values = numpy.arange(4 << 20, dtype=numpy.float32)
     output = example("dask_map.py", values.tobytes(), "--parts", 8)
     assert f"sum {values.sum(dtype=numpy.float64):.10g};" in output

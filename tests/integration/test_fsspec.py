@@ -1,18 +1,15 @@
 """fsspec's protocol `r3map`, and what stands on it: pandas, pyarrow, zarr, xarray, Dask."""
 
-import importlib
 import io
-import os
 import pickle
 
 import pytest
+
+import required
 import servers
 
 for name in ("dask", "fsspec", "numpy", "pandas", "pyarrow", "r3map", "s3fs", "xarray", "zarr"):
-    if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-        importlib.import_module(name)
-    else:
-        pytest.importorskip(name, reason=f"{name} is missing: scripts/install test")
+    required.module(name)
 
 import dask.bag  # noqa: E402
 import fsspec  # noqa: E402

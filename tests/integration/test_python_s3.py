@@ -11,14 +11,11 @@ import time
 
 import pytest
 
+import required
 import servers
 
-if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-    import numpy
-    import r3map
-else:
-    numpy = pytest.importorskip("numpy")
-    r3map = pytest.importorskip("r3map")
+numpy = required.module("numpy")
+r3map = required.module("r3map")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MiB = 1 << 20

@@ -13,26 +13,14 @@ import textwrap
 
 import pytest
 
+import required
 import servers
 from authority import Authority
 
-if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-    import r3map
-else:
-    r3map = pytest.importorskip("r3map")
+r3map = required.module("r3map")
 
 DATA = servers.content(0, 300_000)
 OTHER = servers.content(0, 300_000, version=2)
-
-
-def required(server_class, *arguments):
-    """A server that is not there skips its tests by name, or fails them."""
-    try:
-        return server_class(*arguments)
-    except servers.MissingPrerequisite as missing:
-        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
 
 
 def read(url, **options):
@@ -147,11 +135,8 @@ class TlsMinIO(servers.MinIO):
 
 @pytest.fixture(scope="module")
 def tls_minio():
-    if not shutil.which("openssl"):
-        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-            pytest.fail("openssl is missing: apt install openssl", pytrace=False)
-        pytest.skip("openssl is missing: apt install openssl")
-    with required(TlsMinIO) as server:
+    required.program("openssl")
+    with required.server(TlsMinIO) as server:
         server.request("PUT", "/bucket")
         server.request("PUT", "/bucket/plain", data=DATA)
         yield server
@@ -181,13 +166,13 @@ def test_an_object_encrypted_with_a_customers_key(tls_minio):
 
 @pytest.fixture
 def proxy():
-    with required(servers.Tinyproxy) as server:
+    with required.server(servers.Tinyproxy) as server:
         yield server
 
 
 @pytest.fixture
 def guarded_proxy():
-    with required(servers.Tinyproxy, True) as server:
+    with required.server(servers.Tinyproxy, True) as server:
         yield server
 
 
@@ -269,7 +254,7 @@ class RedirectingNginx(servers.Nginx):
 
 @pytest.fixture(scope="module")
 def redirecting():
-    with required(RedirectingNginx) as server:
+    with required.server(RedirectingNginx) as server:
         server.put("object", DATA)
         yield f"http://127.0.0.1:{server.ports[1]}"
 

@@ -7,13 +7,11 @@ import sys
 
 import pytest
 
+import required
 import servers
 from authority import Authority
 
-if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-    import r3map
-else:
-    r3map = pytest.importorskip("r3map")
+r3map = required.module("r3map")
 
 DATA = servers.content(0, 300_000)
 
@@ -48,17 +46,8 @@ class TlsNginx(servers.Nginx):
 
 @pytest.fixture(scope="module")
 def tls():
-    if not shutil.which("openssl"):
-        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-            pytest.fail("openssl is missing: apt install openssl", pytrace=False)
-        pytest.skip("openssl is missing: apt install openssl")
-    try:
-        server = TlsNginx()
-    except servers.MissingPrerequisite as missing:
-        if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
-    with server:
+    required.program("openssl")
+    with required.server(TlsNginx) as server:
         (server.root / "bucket").mkdir()
         server.put("bucket/object", DATA)
         yield server

@@ -411,7 +411,7 @@ INSTANTIATE_TEST_SUITE_P(Poisoning, UffdAccess,
 
 TEST_P(UffdAccess, ASystemCallOnAMissingPageIsServedWithPrivileges) {
   EXPECT_CHILD_PASSES([](const test::Child& child) {
-    if (geteuid() != 0) child.skip("needs root");
+    child.need_root();
     write_of_a_missing_page(child, GetParam(), true);
   });
 }

@@ -12,15 +12,10 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
+import required  # noqa: E402
 import servers  # noqa: E402
 
 SUITE = "trixie"  # Debian 13: another glibc, another Python than where the wheel is built
-
-
-def missing(what):
-    if os.environ.get("R3MAP_REQUIRE_ALL") == "1":
-        pytest.fail(what, pytrace=False)
-    pytest.skip(what)
 
 
 def made(pattern):
@@ -41,11 +36,7 @@ def sdist():
 
 @pytest.fixture(scope="session")
 def minio():
-    try:
-        server = servers.MinIO()
-    except servers.MissingPrerequisite as error:
-        missing(str(error))
-    with server:
+    with required.server(servers.MinIO) as server:
         yield server
 
 
@@ -60,16 +51,14 @@ def mirror():
         name, _, uri = line.partition(" ")
         if codename and name == codename[1]:
             return uri
-    missing(f"{SUITE} is missing: this is no Debian, or apt has no list of its packages")
+    required.missing(f"{SUITE} is missing: this is no Debian, or apt has no list of its packages")
 
 
 @pytest.fixture(scope="session")
 def debian():
     """The root of a minimal Debian of that release, with Python and without any -dev package."""
-    if os.getuid() != 0:
-        missing("not root: another Debian can't be made")
-    if not shutil.which("debootstrap"):
-        missing("debootstrap is missing: apt install debootstrap")
+    required.root("another Debian can't be made")
+    required.program("debootstrap")
     cache = pathlib.Path(os.environ.get("R3MAP_CACHE", "~/.cache/r3map")).expanduser()
     root = cache / f"debian-{SUITE}"
     if not root.exists():  # it takes its name when it is complete
@@ -79,6 +68,6 @@ def debian():
              SUITE, new, mirror()], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             shutil.rmtree(new)
-            missing(f"{SUITE} is missing: debootstrap failed: {done.stdout[-500:]}{done.stderr}")
+            required.missing(f"{SUITE} is missing: debootstrap failed: {done.stdout[-500:]}{done.stderr}")
         new.rename(root)
     return root

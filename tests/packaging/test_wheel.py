@@ -13,9 +13,10 @@ import uuid
 import zipfile
 
 import pytest
+
+import required
 import servers
 from authority import Authority
-from conftest import missing
 
 DATA = servers.content(0, (8 << 20) + 5)
 
@@ -136,8 +137,7 @@ def test_s3(run, minio):
 @pytest.fixture
 def https(tmp_path):
     """A server with a certificate of our own authority, and that authority."""
-    if not shutil.which("openssl"):
-        missing("openssl is missing: apt install openssl")
+    required.program("openssl")
     authority = Authority(tmp_path / "authority")
     authority.sign("server", "IP:127.0.0.1", "21000101000000Z")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <string_view>
 
 namespace r3map::test {
 
@@ -46,6 +48,13 @@ void Child::fail(const char* file, int line, const std::string& what) const {
 void Child::skip(const std::string& why) const {
   say(why);
   _exit(kSkipped);
+}
+
+void Child::need_root() const {
+  if (geteuid() == 0) return;
+  const char* const all = getenv("R3MAP_REQUIRE_ALL");  // as tests/support/required.py has it
+  if (all && std::string_view(all) == "1") fail(__FILE__, __LINE__, "not root");
+  skip("not root");
 }
 
 void Child::become_nobody() const {

@@ -25,6 +25,8 @@ class Child {
   void say(const std::string& text) const;
   [[noreturn]] void fail(const char* file, int line, const std::string& what) const;
   [[noreturn]] void skip(const std::string& why) const;
+  // Skips, or fails with R3MAP_REQUIRE_ALL=1: CI is root.
+  void need_root() const;
   // Gives up all privileges. The process stays dumpable, as one that never had any is.
   void become_nobody() const;
 

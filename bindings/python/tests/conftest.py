@@ -16,6 +16,8 @@ import time
 import numpy
 import pytest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests/support"))
+
 
 def pattern(size, seed=1):
     """Bytes of which no two pages are alike."""

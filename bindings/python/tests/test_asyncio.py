@@ -8,25 +8,17 @@ import time
 
 import numpy
 import pytest
+import required
 from conftest import in_child, run_python
 
 import r3map
 
 FAR = 6 << 20  # an offset that a stalled server does not give
-RUNNERS = {"asyncio": asyncio.run}
-try:
-    import uvloop
-
-    RUNNERS["uvloop"] = uvloop.run
-except ImportError:
-    RUNNERS["uvloop"] = None
 
 
-@pytest.fixture(params=RUNNERS)
+@pytest.fixture(params=["asyncio", "uvloop"])
 def run(request):
-    if RUNNERS[request.param] is None:
-        pytest.skip(f"{request.param} is missing: scripts/install test")
-    return RUNNERS[request.param]
+    return required.module(request.param).run
 
 
 def stall(web):

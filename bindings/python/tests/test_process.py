@@ -9,6 +9,7 @@ import time
 
 import numpy
 import pytest
+import required
 from conftest import DROP_PRIVILEGES, in_child, interrupted, run_python
 
 import r3map
@@ -257,9 +258,9 @@ def kernel_serves(make_file, folder, populate, before=""):
     return result.stdout.split("\n")[:-1]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="not root")
 @pytest.mark.parametrize("populate", ["populate", "untouched"])
 def test_system_calls_with_privileges(make_file, folder, populate):
+    required.root("the kernel's own faults are not served")
     assert kernel_serves(make_file, folder, populate) == [
         "tofile whole", "write whole", "send part"]
 
@@ -288,8 +289,8 @@ def test_a_page_that_can_not_be_had_kills_by_sigbus(make_file):
     assert len(result.stdout.split()) == 1
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="not root: the kernel's own faults are not served")
 def test_the_cause_of_a_failed_page(make_file):
+    required.root("the kernel's own faults are not served")
     url, _ = make_file(4 << 20)
     with r3map.open(url, pull="none") as region, memoryview(region) as view:
         os.utime(url[len("file://"):], ns=(0, 0))
