@@ -90,6 +90,13 @@ Result<Keys> checked(Credentials found, std::string_view expiry) {
   return keys;
 }
 
+// As instance metadata and programs answer; they differ in the name of the token alone.
+Result<Keys> keys_of(const json& answer, const char* token) {
+  return checked({text_of(answer, "AccessKeyId"), text_of(answer, "SecretAccessKey"),
+                  text_of(answer, token)},
+                 text_of(answer, "Expiration"));
+}
+
 }  // namespace
 
 Result<Keys> parse_metadata_keys(std::string_view text) {
@@ -98,9 +105,7 @@ Result<Keys> parse_metadata_keys(std::string_view text) {
   const std::string code = text_of(answer, "Code");
   if (!code.empty() && code != "Success")
     return fail(Code::denied, refusal_text(text));
-  return checked({text_of(answer, "AccessKeyId"), text_of(answer, "SecretAccessKey"),
-                  text_of(answer, "Token")},
-                 text_of(answer, "Expiration"));
+  return keys_of(answer, "Token");
 }
 
 Result<Keys> parse_program_keys(std::string_view text) {
@@ -108,9 +113,7 @@ Result<Keys> parse_program_keys(std::string_view text) {
   const auto version = answer.find("Version");
   if (version == answer.end() || *version != 1)
     return fail(Code::protocol, "its output is no JSON object with \"Version\": 1");
-  return checked({text_of(answer, "AccessKeyId"), text_of(answer, "SecretAccessKey"),
-                  text_of(answer, "SessionToken")},
-                 text_of(answer, "Expiration"));
+  return keys_of(answer, "SessionToken");
 }
 
 Result<Keys> parse_sso_keys(std::string_view text) {
