@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "capi/content.hpp"
 #include "r3map.h"
+#include "support/eventually.hpp"
 
 namespace r3map::test {
 
@@ -86,25 +86,6 @@ template <typename Handle>
 Handle* opened(const r3map_completion& completion) {
   EXPECT_EQ(completion.code, R3MAP_OK) << completion.message;
   return reinterpret_cast<Handle*>(completion.value);
-}
-
-inline bool eventually(const std::function<bool()>& condition) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
-
-// What a thread of the test's own will have found; a hang ends the test program.
-template <typename T>
-T get(std::future<T>& future) {
-  if (future.wait_for(std::chrono::seconds(30)) != std::future_status::ready) {
-    std::fprintf(stderr, "a call or a touch hangs\n");
-    std::abort();
-  }
-  return future.get();
 }
 
 // A file with such content, for file:// URLs; it is gone with this object.

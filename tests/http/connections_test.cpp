@@ -4,11 +4,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <vector>
+
+#include "support/no_descriptors.hpp"
 
 namespace r3map::http {
 namespace {
@@ -86,18 +87,10 @@ TEST_F(ConnectionsTest, ChildrenDoNotInheritThem) {
 
 TEST_F(ConnectionsTest, NoDescriptorLeft) {
   EXPECT_FALSE(out_of_descriptors());
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  rlimit none = before;
-  none.rlim_cur = 0;
-  setrlimit(RLIMIT_NOFILE, &none);
-  const int fd = connections_.open(AF_INET, SOCK_STREAM, 0);
-  const int why = errno;
-  const bool out = out_of_descriptors();
-  setrlimit(RLIMIT_NOFILE, &before);
-  EXPECT_EQ(fd, -1);
-  EXPECT_EQ(why, EMFILE);
-  EXPECT_TRUE(out);
+  const test::NoDescriptors none;
+  EXPECT_EQ(connections_.open(AF_INET, SOCK_STREAM, 0), -1);
+  EXPECT_EQ(errno, EMFILE);
+  EXPECT_TRUE(out_of_descriptors());
 }
 
 TEST(Address, OfText) {

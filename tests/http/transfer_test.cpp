@@ -2,9 +2,9 @@
 #include "http/transfer.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include "support/loop_fixture.hpp"
+#include "support/no_descriptors.hpp"
 
 namespace r3map::http {
 namespace {
@@ -58,18 +58,10 @@ TEST_F(TransferTest, HeadersCannotBeSmuggledIn) {
 
 // As libcurl then says that there is no such host, or that it has no memory.
 TEST_F(TransferTest, NoDescriptorLeft) {
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  rlimit none = before;
-  none.rlim_cur = 0;
-  setrlimit(RLIMIT_NOFILE, &none);
-  std::vector<std::string> messages;
+  const test::NoDescriptors none;
   for (const CURLcode code : {CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST,
                               CURLE_OUT_OF_MEMORY, CURLE_SSL_CACERT_BADFILE})
-    messages.push_back(said(code));
-  setrlimit(RLIMIT_NOFILE, &before);
-  for (const std::string& message : messages)
-    EXPECT_EQ(message, "ENETWORK host:1: too many open files: raise the limit (ulimit -n)");
+    EXPECT_EQ(said(code), "ENETWORK host:1: too many open files: raise the limit (ulimit -n)");
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "http/transfers.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <deque>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 #include "base/limits.hpp"
 #include "http/client_fixture.hpp"
 #include "support/cloud_server_process.hpp"
+#include "support/no_descriptors.hpp"
 
 namespace r3map::http {
 namespace {
@@ -112,14 +112,11 @@ TEST_F(TransfersTest, UnreachableServers) {
 }
 
 TEST_F(TransfersTest, NoDescriptorLeftForASocket) {
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  rlimit few = before;
-  few.rlim_cur = 0;
-  setrlimit(RLIMIT_NOFILE, &few);
   Recorder recorder;
-  const Result<> refused = get("ok/x", recorder);
-  setrlimit(RLIMIT_NOFILE, &before);
+  const Result<> refused = [&] {
+    const test::NoDescriptors none;
+    return get("ok/x", recorder);
+  }();
   EXPECT_EQ(refused.error().code, Code::network);
   EXPECT_NE(refused.error().message.find("too many open files"), std::string::npos)
       << refused.error().message;

@@ -22,6 +22,7 @@ using test::pages;
 using Control = test::FaultInjectingResource::Control;
 
 constexpr uint64_t kPages = 1024;
+const Fetcher::Limits kRoomy{pages(16), pages(64), 0s};
 
 struct Ended {
   Range range;
@@ -36,6 +37,15 @@ class FetcherTest : public test::LoopTest, public Fetcher::Owner {
       evictor_.emplace(common_, budget, fill_, pins_, [](Range) {});
       fetcher_.emplace(*loop_, resource_, fill_, *evictor_, limits, owner());
     });
+  }
+  // The budget is full of what can't be evicted.
+  void start_all_pinned() {
+    start(kRoomy, pages(16));
+    on_loop([&] {
+      fetcher_->demand({0, pages(16)});
+      pins_.add({0, pages(16)});
+    });
+    idle();
   }
   Fetcher::Owner& owner() { return *this; }
   void on_fetched(const Fetch& fetch, const Result<>& result) override {
@@ -94,8 +104,6 @@ class FetcherTest : public test::LoopTest, public Fetcher::Owner {
   std::vector<Ended> ended_;
   std::atomic<int> progress_ = 0;
 };
-
-const Fetcher::Limits kRoomy{pages(16), pages(64), 0s};
 
 TEST_F(FetcherTest, DemandFetchesTheAbsentPartAtTheBeginNow) {
   start(kRoomy);
@@ -375,12 +383,7 @@ TEST_F(FetcherTest, APrefetchEvicts) {
 }
 
 TEST_F(FetcherTest, ACallStaysWithinTheBudget) {
-  start(kRoomy, pages(16));
-  on_loop([&] {
-    fetcher_->demand({0, pages(16)});
-    pins_.add({0, pages(16)});
-  });
-  idle();
+  start_all_pinned();
   on_loop([&] {
     fetcher_->require({pages(50), pages(8)});
     EXPECT_FALSE(fetcher_->has_running());
@@ -389,12 +392,7 @@ TEST_F(FetcherTest, ACallStaysWithinTheBudget) {
 }
 
 TEST_F(FetcherTest, WithEverythingPinnedADemandStillGetsOnePage) {
-  start(kRoomy, pages(16));
-  on_loop([&] {
-    fetcher_->demand({0, pages(16)});
-    pins_.add({0, pages(16)});
-  });
-  idle();
+  start_all_pinned();
   on_loop([&] {
     EXPECT_EQ(fetcher_->demand({pages(50), pages(8)}), (Range{pages(50), pages(1)}));
   });
@@ -420,12 +418,7 @@ TEST_F(FetcherTest, WhatIsRequiredWaitsForRoomAslongAsSomeMayCome) {
 }
 
 TEST_F(FetcherTest, WhatIsRequiredWaitsForRoom) {
-  start(kRoomy, pages(16));
-  on_loop([&] {
-    fetcher_->demand({0, pages(16)});
-    pins_.add({0, pages(16)});
-  });
-  idle();
+  start_all_pinned();
   on_loop([&] {
     fetcher_->enqueue({pages(100), pages(4)}, Urgency::require);
     EXPECT_FALSE(fetcher_->has_running());

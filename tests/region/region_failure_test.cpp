@@ -139,26 +139,14 @@ TEST_F(RegionFailureTest, PopulateAnswersTheError) {
   EXPECT_EQ(region->populate({0, 4 * kMiB}), Code::ok);
 }
 
-// A request that nobody waited for when it was sent has failed: whoever waits now asks again.
-TEST_F(RegionFailureTest, ATransientFailureOfThePullDoesNotKillAWaitingFault) {
-  control_->add({.urgency = Urgency::prefetch, .block = true, .error = Code::network});
-  const auto region = open({.size = kMiB});
-  region->prefetch({{0, 64 << 10}});
-  ASSERT_TRUE(someone_is_blocked());
-  auto fault = region->touch_async(pages(5));
-  auto populating = std::async([&] { return region->populate({pages(8), pages(2)}); });
-  ASSERT_TRUE(faults_waiting(*region));
-  ASSERT_TRUE(eventually([&] { return region->stats().pinned > 0; }));
-  control_->unblock();
-  EXPECT_TRUE(get(fault));
-  EXPECT_EQ(get(populating), Code::ok);
-  EXPECT_EQ(region->stats().failed_requests, 1u);
-  EXPECT_EQ(region->stats().failed_faults, 0u);
-  EXPECT_EQ(region->last_error().code, Code::ok);
-}
+// A request that nobody waited for when it was sent has failed: whoever waits now asks again, unless
+// the failure is for good.
+class FailureOfThePull : public RegionFailureTest, public testing::WithParamInterface<Code> {};
+INSTANTIATE_TEST_SUITE_P(, FailureOfThePull, testing::Values(Code::network, Code::denied));
 
-TEST_F(RegionFailureTest, AFailureOfThePullThatIsForGoodIsTheWaitingFaultsAsWell) {
-  control_->add({.urgency = Urgency::prefetch, .block = true, .error = Code::denied});
+TEST_P(FailureOfThePull, KillsAWaitingFaultOnlyIfItIsForGood) {
+  const bool for_good = GetParam() == Code::denied;
+  control_->add({.urgency = Urgency::prefetch, .block = true, .error = GetParam()});
   const auto region = open({.size = kMiB});
   region->prefetch({{0, 64 << 10}});
   ASSERT_TRUE(someone_is_blocked());
@@ -167,8 +155,11 @@ TEST_F(RegionFailureTest, AFailureOfThePullThatIsForGoodIsTheWaitingFaultsAsWell
   ASSERT_TRUE(faults_waiting(*region));
   ASSERT_TRUE(eventually([&] { return region->stats().pinned > 0; }));
   control_->unblock();
-  EXPECT_FALSE(get(fault));
-  EXPECT_EQ(get(populating), Code::denied);
+  EXPECT_EQ(get(fault), !for_good);
+  EXPECT_EQ(get(populating), for_good ? Code::denied : Code::ok);
+  EXPECT_EQ(region->stats().failed_requests, 1u);
+  EXPECT_EQ(region->stats().failed_faults, for_good ? 1u : 0u);
+  EXPECT_EQ(region->last_error().code, for_good ? Code::denied : Code::ok);
 }
 
 TEST_F(RegionFailureTest, AStaleObjectIsDeadButForWhatIsHere) {

@@ -10,6 +10,7 @@
 
 #include "backend/memory.hpp"
 #include "region/region.hpp"
+#include "support/eventually.hpp"
 #include "support/fake_resource.hpp"
 #include "support/loop_fixture.hpp"
 #include "support/sigbus.hpp"
@@ -21,26 +22,6 @@ using Memory = Result<std::unique_ptr<memory::LocalMemory>>;
 
 enum class MemoryKind { uffd, plain };
 enum class ResourceKind { memory, misbehaving };
-
-// Until `condition` holds; false if it never does.
-inline bool eventually(const std::function<bool()>& condition) {
-  const auto until = loop::Clock::now() + std::chrono::seconds(30);
-  while (!condition()) {
-    if (loop::Clock::now() > until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
-
-// What a thread of the test's own will have found; a hang ends the test program.
-template <typename T>
-T get(std::future<T>& future) {
-  if (future.wait_for(std::chrono::seconds(30)) != std::future_status::ready) {
-    std::fprintf(stderr, "a call or a touch hangs\n");
-    std::abort();
-  }
-  return future.get();
-}
 
 // What the object holds there.
 inline std::vector<std::byte> expected_bytes(Range range) {
