@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy
     import numpy.typing
 
-OptionValue = Union[str, int, float, bool, None, Mapping[str, "str | None"]]
-Path = Union[str, "os.PathLike[str]"]
-Ranges = Union[Iterable["tuple[int, int]"], "numpy.typing.NDArray[numpy.integer[Any]]"]
+OptionValue = str | int | float | bool | None | Mapping[str, str | None]
+Path = str | os.PathLike[str]
+Ranges = Union[Iterable[tuple[int, int]], "numpy.typing.NDArray[numpy.integer[Any]]"]
 
 
 def wrong_type(name: str, wanted: str, given: object) -> TypeError:

@@ -6,7 +6,7 @@ r3map's threads never call it: the calling thread does, between two waits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, Union, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 
 @runtime_checkable
@@ -16,7 +16,7 @@ class Bar(Protocol):
     def update(self, n: int, /) -> object: ...
 
 
-Progress = Union[Bar, Callable[[int, "int | None"], object]]
+Progress = Bar | Callable[[int, int | None], object]
 
 
 def reporter(progress: Progress | None, total: int | None) -> Callable[[int], None] | None:

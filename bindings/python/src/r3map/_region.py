@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, Unpack
 
 from . import _arguments, _r3map
 from ._arguments import OptionValue, Path, Ranges
@@ -19,7 +19,6 @@ from ._progress import Progress, reporter
 if TYPE_CHECKING:
     import numpy
     import numpy.typing
-    from typing_extensions import Self, Unpack
 
     from ._asyncio import Completions, Opening
 
