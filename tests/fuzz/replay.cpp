@@ -14,6 +14,7 @@ void replay(const fs::path& file) {
   std::printf("%s\n", file.c_str());
   std::fflush(stdout);  // the last one named is the one that failed
   std::ifstream stream(file, std::ios::binary);
+  if (!stream) std::exit(1);
   const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};
   // A copy of exactly this size, so that a sanitizer sees what is read behind it.
   const std::vector<uint8_t> exact(bytes.begin(), bytes.end());
