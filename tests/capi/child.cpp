@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "capi/content.hpp"
+#include "capi/every_call.hpp"
 #include "capi/stalling_server.hpp"
 #include "r3map.h"
 #include "support/sigbus.hpp"
@@ -143,66 +144,18 @@ void fork_handles() {
   CHECK(r3map_options_new(&options) == 0);
   CHECK(touch(data_of(region)) == content_at(0));
   run_and_expect(0, [&] {
-    uint64_t size;
     char text[64];
-    std::byte buffer[64];
-    const r3map_range range{0, 64};
-    unsigned char cell = 0;
-    r3map_stats stats{};
-    stats.struct_size = sizeof stats;
-    r3map_completion completion{};
-    completion.struct_size = sizeof completion;
-    r3map_region* other = nullptr;
-    r3map_resource* another = nullptr;
     CHECK(r3map_region_data(region) == nullptr);
     CHECK(r3map_stats_text(R3MAP_STATS_JSON, text, sizeof text) == 2);  // no region: []
-    const int codes[] = {
-        r3map_region_size(region, &size),
-        r3map_region_version(region, text, sizeof text),
-        r3map_region_read(region, buffer, 64, 0),
-        r3map_region_read_async(region, buffer, 64, 0, queue, 0),
-        r3map_region_populate(region, 0, 64),
-        r3map_region_populate_async(region, 0, 64, queue, 0),
-        r3map_region_pin(region, 0, 64),
-        r3map_region_pin_async(region, 0, 64, queue, 0),
-        r3map_region_unpin(region, 0, 64),
-        r3map_region_prefetch(region, &range, 1),
-        r3map_region_evict(region, 0, 64),
-        r3map_region_wait(region),
-        r3map_region_wait_async(region, queue, 0),
-        r3map_region_stats(region, &stats),
-        r3map_region_stats_text(region, R3MAP_STATS_JSON, text, sizeof text),
-        r3map_region_residency(region, 0, 64, &cell, 1),
-        r3map_region_error(region, text, sizeof text),
-        r3map_region_close(region),
-        r3map_resource_size(resource, &size),
-        r3map_resource_version(resource, text, sizeof text),
-        r3map_resource_read(resource, buffer, 64, 0),
-        r3map_resource_read_async(resource, buffer, 64, 0, queue, 0),
-        r3map_resource_write(resource, buffer, 64, 0),
-        r3map_resource_flush(resource),
-        r3map_resource_close(resource),
-        r3map_queue_descriptor(queue),
-        r3map_queue_next(queue, &completion, -1),
-        r3map_options_set(options, "a", "b"),
-        r3map_options_set_chunk_size(options, 4096),
-        r3map_options_set_budget(options, 0),
-        r3map_options_set_deadline(options, 0),
-        r3map_options_set_pull(options, 0),
-        r3map_options_set_priority(options, nullptr, 0),
-        r3map_options_set_trace(options, nullptr),
-        r3map_options_set_pull_order(options, nullptr),
-        r3map_options_set_fetch_limits(options, 0, 0),
-        r3map_region_open(&other, "memory:1M", options),
-        r3map_resource_open(&another, "memory:1M", options),
-        r3map_region_open_async("memory:1M", nullptr, queue, 0),
-        r3map_resource_open_async("memory:1M", nullptr, queue, 0),
-    };
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; ++i)
-      if (codes[i] != R3MAP_EFORKED) {
-        std::fprintf(stderr, "call %zu: %d\n", i, codes[i]);
-        _exit(1);
-      }
+    const std::vector<int> calls[] = {
+        call_region(region, queue), call_resource(resource, queue), call_options(options),
+        call_queue(queue, region), {r3map_region_close(region), r3map_resource_close(resource)}};
+    for (size_t kind = 0; kind < std::size(calls); ++kind)
+      for (size_t i = 0; i < calls[kind].size(); ++i)
+        if (calls[kind][i] != R3MAP_EFORKED) {
+          std::fprintf(stderr, "kind %zu, call %zu: %d\n", kind, i, calls[kind][i]);
+          _exit(1);
+        }
     CHECK(says("fork"));
     r3map_options_free(options);
     r3map_queue_free(queue);
