@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "failure.hpp"
 #include "r3map.h"
 
 namespace r3map::cli {
@@ -85,6 +86,14 @@ void add_size(CLI::App& command, const char* name, uint64_t& value, const char* 
       ->type_name("BYTES");
 }
 
+// "s3://bucket/key", which is where somebody would like it to be written.
+std::string check_is_file(const std::string& file) {
+  size_t end = file.find("://");
+  if (end != file.npos && end > 0 && file.find('/') > end)
+    throw WrongUsage("FILE can't be a URL: r3map only reads");
+  return "";
+}
+
 void declare_info(CLI::App& app, Arguments& arguments) {
   CLI::App* command = app.add_subcommand("info", "Show an object's size and version");
   add_source(*command, arguments.source);
@@ -105,7 +114,8 @@ void declare_cp(CLI::App& app, Arguments& arguments) {
       ->add_option("FILE", arguments.file,
                    "a file, which is replaced when the copy is complete, a folder, or - for "
                    "standard output")
-      ->required();
+      ->required()
+      ->check(check_is_file);
   command->add_flag("-q,--quiet", arguments.quiet, "no progress bar");
 }
 
@@ -130,7 +140,8 @@ void declare_trace(CLI::App& app, Arguments& arguments) {
   command
       ->add_option("--png", arguments.trace.png,
                    "write the picture to this file, or - for standard output")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(check_is_file);
   command->add_flag("--json", arguments.trace.json, "the numbers as a JSON object");
 }
 
@@ -163,6 +174,24 @@ size_t distance(const std::string& from, const std::string& to) {
   return row.back();
 }
 
+// The one that is so near that it may have been meant; "" if none is.
+std::string nearest(const std::string& name, const std::vector<std::string>& candidates) {
+  std::string found;
+  size_t best = name.size() / 2 + 1;  // or it is only a coincidence
+  for (const std::string& candidate : candidates) {
+    if (size_t off = distance(name, candidate); off < best) {
+      best = off;
+      found = candidate;
+    }
+  }
+  return found;
+}
+
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates) {
+  std::string found = nearest(name, candidates);
+  return found.empty() ? "" : ": did you mean '" + found + "'?";
+}
+
 }  // namespace
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
@@ -176,18 +205,46 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
 }
 
 std::string unknown_command(const CLI::App& app, const std::string& name) {
-  std::string all, nearest;
-  size_t best = name.size() / 2 + 1;  // or it is only a coincidence
+  std::string all;
+  std::vector<std::string> names;
   for (const CLI::App* command : commands_of(app)) {
-    all += (all.empty() ? "" : ", ") + command->get_name();
-    if (size_t off = distance(name, command->get_name()); off < best) {
-      best = off;
-      nearest = command->get_name();
-    }
+    names.push_back(command->get_name());
+    all += (all.empty() ? "" : ", ") + names.back();
   }
   if (name.empty()) return "which command? (" + all + ")";
-  return "no command '" + name + "'" + (nearest.empty() ? "" : ": did you mean '" + nearest + "'?") +
-         " (commands: " + all + ")";
+  return "no command '" + name + "'" + did_you_mean(name, names) + " (commands: " + all + ")";
+}
+
+std::string unexpected(const CLI::App& command, const std::string& argument) {
+  if (!argument.starts_with('-')) return "one argument too many: '" + argument + "'";
+  std::string name = argument.substr(0, argument.find('='));
+  std::vector<std::string> names;
+  if (name.size() > 2) names = names_of(command);  // letters are all near each other
+  return "'" + command.get_name() + "' has no option '" + name + "'" + did_you_mean(name, names);
+}
+
+std::vector<std::string> names_of(const CLI::Option* option) {
+  std::vector<std::string> names;
+  for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+std::vector<std::string> names_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : names_of(option)) names.push_back(name);
+  return names;
+}
+
+bool only_of_commands(const CLI::App& app, const std::string& option) {
+  auto has = [&](const CLI::App& one) {
+    std::vector<std::string> names = names_of(one);
+    return std::find(names.begin(), names.end(), option.substr(0, option.find('='))) != names.end();
+  };
+  std::vector<const CLI::App*> commands = commands_of(app);
+  return !has(app) &&
+         std::any_of(commands.begin(), commands.end(), [&](const auto* one) { return has(*one); });
 }
 
 std::span<const Section> sections() { return kSections; }

@@ -37,6 +37,16 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name);
 // "no command 'inof': did you mean 'info'? (commands: info, cat, …)"; or that there is none.
 std::string unknown_command(const CLI::App& app, const std::string& name);
 
+// "'info' has no option '--jsn': did you mean '--json'?", for what is left of a command's line.
+std::string unexpected(const CLI::App& command, const std::string& argument);
+
+// "-o", "--option"
+std::vector<std::string> names_of(const CLI::Option* option);
+std::vector<std::string> names_of(const CLI::App& app);
+
+// Whether an option, as "--json" or "--offset=1", has its place behind a command.
+bool only_of_commands(const CLI::App& app, const std::string& option);
+
 // What the manual says beside the commands.
 struct Section {
   const char* heading;

@@ -10,6 +10,7 @@
 #include <exception>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "commands.hpp"
 #include "failure.hpp"
@@ -104,8 +105,35 @@ void execute(const CLI::App& app, const Arguments& arguments) {
   if (command == "completion") print(completion(app, arguments.shell));
 }
 
-int wrong_usage(const std::string& why) {
-  std::fprintf(stderr, "r3map: %s\nTry 'r3map --help'.\n", why.c_str());
+// What the command line names in the place of a command; "" if nothing. No flag before it has a value.
+std::string named_command(int argc, char** argv) {
+  char** found = std::find_if(argv + 1, argv + argc, [](char* text) { return *text != '-'; });
+  return found == argv + argc ? "" : *found;
+}
+
+// Throws WrongUsage, and CLI11's CallForHelp and CallForVersion.
+void parse(CLI::App& app, const std::string& name, int argc, char** argv) {
+  for (int i = 1; i < argc && *argv[i] == '-'; i++)
+    if (only_of_commands(app, argv[i]))
+      throw WrongUsage(argv[i] + std::string(" comes after the command"));
+  const CLI::App* command = find_command(app, name);
+  if (!name.empty() && command == nullptr) throw WrongUsage(unknown_command(app, name));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& error) {
+    std::vector<std::string> rest = app.remaining(true);
+    throw WrongUsage(command == nullptr || rest.empty() ? error.what()
+                                                        : unexpected(*command, rest.front()));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) throw;
+    throw WrongUsage(name.empty() ? unknown_command(app, "") : error.what());
+  }
+}
+
+int wrong_usage(const CLI::App& app, const std::string& command, const char* why) {
+  bool known = command != "help" && find_command(app, command) != nullptr;
+  std::fprintf(stderr, "r3map: %s\nTry 'r3map %s'.\n", why,
+               known ? ("help " + command).c_str() : "--help");
   return 2;
 }
 
@@ -115,18 +143,11 @@ int run(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   catch_signals();
+  std::string command = named_command(argc, argv);
   try {
-    // An unknown command is told apart from a wrong argument. No flag before it has a value.
-    char** first = std::find_if(argv + 1, argv + argc, [](char* text) { return *text != '-'; });
     try {
-      if (first != argv + argc && find_command(app, *first) == nullptr)
-        return wrong_usage(unknown_command(app, *first));
-      app.parse(argc, argv);
+      parse(app, command, argc, argv);
     } catch (const CLI::ParseError& error) {
-      if (error.get_exit_code() != 0)
-        return wrong_usage(app.get_subcommands().empty() && first == argv + argc
-                               ? unknown_command(app, "")
-                               : error.what());
       std::ostringstream text;  // --help, --version
       app.exit(error, text);
       print(text.str());
@@ -137,7 +158,7 @@ int run(int argc, char** argv) {
   } catch (const Interrupted& interrupted) {
     die_by(interrupted);
   } catch (const WrongUsage& wrong) {
-    return wrong_usage(wrong.what());
+    return wrong_usage(app, command, wrong.what());
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "r3map: %s\n", failure.what());
     return 1;

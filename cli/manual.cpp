@@ -15,14 +15,6 @@ namespace {
 
 bool is_positional(const CLI::Option* option) { return option->get_positional(); }
 
-// "-o", "--option"
-std::vector<std::string> names_of(const CLI::Option* option) {
-  std::vector<std::string> names;
-  for (const std::string& name : option->get_snames()) names.push_back("-" + name);
-  for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  return names;
-}
-
 bool takes_value(const CLI::Option* option) { return option->get_type_size_max() > 0; }
 
 // "BYTES"; "" for a flag.
@@ -104,13 +96,6 @@ std::string shell_quoted(const std::string& text) {
   return out + "'";
 }
 
-std::vector<std::string> words_of(const CLI::App& app) {
-  std::vector<std::string> words;
-  for (const CLI::Option* option : app.get_options())
-    for (const std::string& name : names_of(option)) words.push_back(name);
-  return words;
-}
-
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
@@ -136,7 +121,7 @@ std::string bash_completion(const CLI::App& app) {
   std::string commands = joined(command_names(app));
   std::string options, separator;
   for (const CLI::App* command : commands_of(app))
-    options += "    " + command->get_name() + ") words=" + shell_quoted(joined(words_of(*command))) +
+    options += "    " + command->get_name() + ") words=" + shell_quoted(joined(names_of(*command))) +
                " ;;\n";
   return "# bash completion for r3map, written by 'r3map completion bash'\n"
          "_r3map() {\n"
@@ -146,7 +131,7 @@ std::string bash_completion(const CLI::App& app) {
          "    [[ ${COMP_WORDS[i]} == -* ]] || { command=${COMP_WORDS[i]}; break; }\n"
          "  done\n"
          "  case $command in\n"
-         "    '') words=" + shell_quoted(commands + " " + joined(words_of(app))) + " ;;\n" + options +
+         "    '') words=" + shell_quoted(commands + " " + joined(names_of(app))) + " ;;\n" + options +
          "  esac\n"
          "  if [[ $command && ( $before == -o || $before == --option ) ]]; then\n"
          "    compopt -o nospace\n"

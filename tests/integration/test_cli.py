@@ -224,6 +224,35 @@ def test_a_wrong_command_names_the_right_ones(r3map):
         assert r3map(*wrong).stderr == f"r3map: {said}\nTry 'r3map --help'.\n"
 
 
+def refused(result, why, command=""):
+    """Wrong usage, and where the right one stands."""
+    where = f"help {command}" if command else "--help"
+    assert result.stderr == f"r3map: {why}\nTry 'r3map {where}'.\n"
+    assert result.returncode == 2 and result.stdout == b""
+
+
+def test_a_wrong_option_names_the_right_one(r3map):
+    for before in (["--json"], ["-v", "--json"], ["--json=true"]):
+        refused(r3map(*before, "info", "memory:1"), f"{before[-1]} comes after the command", "info")
+    refused(r3map("--offset", 3, "cat", "x"), "--offset comes after the command")
+    for wrong, hint in (("--jsn", ": did you mean '--json'?"), ("--xyzzy=1", ""), ("-z", "")):
+        refused(r3map("info", wrong, "memory:1"),
+                f"'info' has no option '{wrong.split('=')[0]}'{hint}", "info")
+    refused(r3map("cp", "x", "y", "z"), "one argument too many: 'z'", "cp")
+    refused(r3map("cp"), "URL is required", "cp")
+
+
+def test_nothing_is_written_to_a_url(r3map, tmp_path):
+    (tmp_path / "object").write_bytes(b"x")
+    for source in (tmp_path / "object", "s3://from/here"):
+        for url in ("s3://data/x", "http://host/x", "file:///x"):
+            refused(r3map("cp", source, url), "FILE can't be a URL: r3map only reads", "cp")
+    refused(r3map("trace", "x", "--png", "s3://data/x"), "FILE can't be a URL: r3map only reads",
+            "trace")
+    (tmp_path / "s3:").mkdir()
+    assert r3map("cp", tmp_path / "object", "./s3://x", cwd=tmp_path).returncode == 0
+
+
 def test_missing_things(r3map, minio, bucket, nginx, tmp_path):
     for url, env in ((f"s3://{bucket}/none", minio.env),
                      (f"s3://{bucket}-none/x", minio.env),
