@@ -14,7 +14,7 @@ constexpr int64_t kSignalInterval = 100;  // ms
 // Of what a user can do about it, the library knows only its own options.
 [[noreturn]] void fail(int code, const char* message) {
   const bool hint = code == R3MAP_ETIMEDOUT;
-  throw Failure(std::string(message) + (hint ? " (--deadline gives it more time)" : ""));
+  throw Failure(std::string(message) + (hint ? " (--deadline gives it more time)" : ""), code);
 }
 
 }  // namespace
@@ -22,6 +22,11 @@ constexpr int64_t kSignalInterval = 100;  // ms
 int check(int code) {
   if (code < 0) fail(code, r3map_last_error_message());
   return code;
+}
+
+int check_usage(int code) {
+  if (code == R3MAP_EINVAL) throw WrongUsage(r3map_last_error_message());
+  return check(code);
 }
 
 Calls::Calls() {
@@ -40,7 +45,12 @@ bool Calls::next(r3map_completion& completion) const {
 
 uint64_t Calls::wait() const {
   r3map_completion completion{};
-  while (!next(completion)) continue;
+  try {
+    while (!next(completion)) continue;
+  } catch (const Failure& failure) {
+    if (failure.code == R3MAP_EINVAL) throw WrongUsage(failure.what());
+    throw;
+  }
   return completion.value;
 }
 

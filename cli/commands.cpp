@@ -30,7 +30,7 @@ constexpr Section kSections[] = {
      "It failed; one line on standard error says why.\n"
      "\n"
      "2\n"
-     "Wrong usage.\n"
+     "Wrong usage: the command line, or a URL or option that can't be right.\n"
      "\n"
      "SIGINT, SIGTERM, SIGHUP and SIGPIPE end it by that signal, after what was half-written is "
      "removed.\n"},

@@ -13,7 +13,9 @@ namespace r3map::cli {
 
 // Exit code 1. The message is one line without "r3map: ".
 struct Failure : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  explicit Failure(const std::string& why, int error = 0) : std::runtime_error(why), code(error) {}
+
+  int code;  // R3MAP_E…; 0 for what the library has no part in
 };
 
 // Exit code 2: what was asked for can't be meant.

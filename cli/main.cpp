@@ -105,7 +105,7 @@ void execute(const CLI::App& app, const Arguments& arguments) {
   if (command == "completion") print(completion(app, arguments.shell));
 }
 
-// What the command line names in the place of a command; "" if nothing. No flag before it has a value.
+// What stands in the place of the command; "" if nothing. No flag before it has a value.
 std::string named_command(int argc, char** argv) {
   char** found = std::find_if(argv + 1, argv + argc, [](char* text) { return *text != '-'; });
   return found == argv + argc ? "" : *found;

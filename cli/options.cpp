@@ -151,7 +151,7 @@ Options Source::make_options(For what) const {
   Options result(made);
   for (const std::string& option : options) {
     size_t equals = option.find('=');  // there is one: the command line was checked
-    check(set(made, option.substr(0, equals), option.substr(equals + 1), what));
+    check_usage(set(made, option.substr(0, equals), option.substr(equals + 1), what));
   }
   if (deadline >= 0) check(set_deadline(made, deadline));
   return result;

@@ -24,8 +24,8 @@ struct Source {
   std::vector<std::string> options;  // name=value
   double deadline = -1;              // seconds; negative: the library's default
 
-  // r3map's own options, and the store's as text. Throws Failure, and WrongUsage for an option of
-  // regions where there is none.
+  // r3map's own options, and the store's as text. Throws Failure, and WrongUsage for a value that
+  // can't be right and an option of regions where there is none.
   Options make_options(For what) const;
 };
 

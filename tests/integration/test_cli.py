@@ -231,6 +231,12 @@ def refused(result, why, command=""):
     assert result.returncode == 2 and result.stdout == b""
 
 
+def wrong_usage(result, why):
+    assert result.returncode == 2 and result.stdout == b""
+    first, hint = result.stderr.splitlines()
+    assert first.startswith("r3map: ") and why in first and hint.startswith("Try 'r3map help ")
+
+
 def test_a_wrong_option_names_the_right_one(r3map):
     for before in (["--json"], ["-v", "--json"], ["--json=true"]):
         refused(r3map(*before, "info", "memory:1"), f"{before[-1]} comes after the command", "info")
@@ -272,9 +278,24 @@ def test_wrong_credentials(r3map, minio, bucket):
 
 
 def test_bad_urls_and_options(r3map, minio):
-    failed(r3map("info", "nothing://x"), "nothing")
-    failed(r3map("info", "memory:1", "-o", "no_such_option=1"), "no_such_option")
+    for arguments, why in (
+            (["nothing://x"], "open nothing://x: unknown scheme 'nothing'"),
+            (["s3://a"], "open s3://a: the URL names no key"),
+            (["memory:1", "-o", "no_such_option=1"], "unknown option 'no_such_option'"),
+            (["s3://a/b", "-o", "endpont_url=x"], "did you mean 'endpoint_url'?"),
+            (["s3://a/b", "-o", "anon=perhaps"], "anon is true or false, not 'perhaps'")):
+        for command in ("info", "cat", "stat"):
+            wrong_usage(r3map(command, *arguments), why)
+    for option, why in (("chunk_size=3", "chunk size 3: not a power of two"),
+                        ("budget=500", "budget 500: less than the least"),
+                        ("fetch_limits=1,1", "fetch limits: less than 4 KiB"),
+                        (f"pull_order={__file__}", "not a trace of r3map")):
+        wrong_usage(r3map("stat", "memory:1", "-o", option), why)
+    failed(r3map("stat", "memory:1", "-o", "pull_order=none"), "none")
     failed(r3map("cp", "http://localhost/", "/tmp", "--deadline", "2"))
+    result = r3map("info", "/none", "--json")
+    failed(result, "/none")
+    assert result.stdout == b""
 
 
 def test_nobody_listens(r3map):
