@@ -49,7 +49,7 @@ void info(const Arguments& arguments) {
                      .add("version", object.version())
                      .text());
   std::string text = "url:      " + url + "\nsize:     " + std::to_string(object.size());
-  if (object.size() >= 1000) text += " (" + format_size(object.size()) + ")";
+  if (object.size() >= 1024) text += " (" + format_size(object.size()) + ")";
   print(text + "\nversion:  " + object.version() + "\n");
 }
 

@@ -28,14 +28,18 @@ std::optional<uint64_t> parse_size(std::string_view text) {
 }
 
 std::string format_size(uint64_t bytes) {
-  if (bytes < 1000) return std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
+  if (bytes < 1024) return format_count(bytes, "byte");
   double value = static_cast<double>(bytes);
   size_t unit = 0;
-  constexpr std::string_view units = "kMGTPE";
-  for (value /= 1000; value >= 999.5 && unit + 1 < units.size(); value /= 1000) unit++;
+  constexpr std::string_view units = "KMGTPE";
+  for (value /= 1024; value >= 1023.5 && unit + 1 < units.size(); value /= 1024) unit++;
   char text[32];
-  std::snprintf(text, sizeof text, value < 10 ? "%.1f %cB" : "%.0f %cB", value, units[unit]);
+  std::snprintf(text, sizeof text, value < 9.95 ? "%.1f %ciB" : "%.0f %ciB", value, units[unit]);
   return text;
+}
+
+std::string format_count(uint64_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
 namespace {
@@ -144,6 +148,12 @@ int set(r3map_options* options, const std::string& name, const std::string& valu
 }  // namespace
 
 std::vector<OwnOption> own_options() { return {std::begin(kOwn), std::end(kOwn)}; }
+
+std::string Source::value_of(const std::string& name) const {
+  for (auto option = options.rbegin(); option != options.rend(); ++option)
+    if (option->starts_with(name + "=")) return option->substr(name.size() + 1);
+  return "";
+}
 
 Options Source::make_options(For what) const {
   r3map_options* made = nullptr;

@@ -14,8 +14,10 @@ namespace r3map::cli {
 // "4096", "512K", "1G": bytes; nothing for what is no size.
 std::optional<uint64_t> parse_size(std::string_view text);
 
-// "1.2 MB", "17 bytes".
+// "1.2 MiB", "17 bytes": as parse_size() reads them.
 std::string format_size(uint64_t bytes);
+// "1 request", "2 requests".
+std::string format_count(uint64_t count, const std::string& what);
 
 struct Source {
   enum class For { resource, region };
@@ -27,6 +29,9 @@ struct Source {
   // r3map's own options, and the store's as text. Throws Failure, and WrongUsage for a value that
   // can't be right and an option of regions where there is none.
   Options make_options(For what) const;
+
+  // Of one of `options`; "" if it is not given.
+  std::string value_of(const std::string& name) const;
 };
 
 // One of r3map's own options, for people.

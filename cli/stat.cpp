@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <string>
 
 #include "calls.hpp"
@@ -27,6 +28,7 @@ class Pulled {
     Options options = source.make_options(Source::For::region);
     check(r3map_region_open_async(source.url.c_str(), options.get(), calls_.queue(), 0));
     region_.reset(reinterpret_cast<r3map_region*>(static_cast<uintptr_t>(calls_.wait())));
+    warn_of_pull_order(source);
     check(r3map_region_wait_async(region_.get(), calls_.queue(), 0));
   }
 
@@ -45,7 +47,7 @@ class Pulled {
     auto rate = static_cast<uint64_t>(static_cast<double>(stats.fetched) / std::max(seconds, 1e-3));
     return "url:      " + url_ + "\nsize:     " + format_size(stats.size) + "\nresident: " +
            format_size(stats.resident) + "\nfetched:  " + format_size(stats.fetched) + " in " +
-           std::to_string(stats.requests) + " requests, " +
+           format_count(stats.requests, "request") + ", " +
            format_seconds(static_cast<uint64_t>(seconds * 1000)) + ", " + format_size(rate) +
            "/s\nbudget:   " + format_size(stats.budget) + "\n" +
            (stats.eager ? "eager:    userfaultfd is forbidden here\n" : "") + picture().text();
@@ -60,7 +62,7 @@ class Pulled {
     std::string line = format_size(stats.resident) + " of " + format_size(stats.size) +
                        format_share(std::min(stats.resident, stats.size), stats.size) + "  " +
                        format_size(stats.in_flight) + " in flight  " +
-                       std::to_string(stats.requests) + " requests  " + format_size(rate) + "/s";
+                       format_count(stats.requests, "request") + "  " + format_size(rate) + "/s";
     lines = now.rows() + 1;
     return now.text() + "\033[K" + line.substr(0, terminal_width() - 1) + "\n";
   }
@@ -79,6 +81,17 @@ class Pulled {
   }
 
  private:
+  // A trace is of some object; to the library it is only ranges.
+  void warn_of_pull_order(const Source& source) const {
+    std::string trace = source.value_of("pull_order");
+    uint64_t traced = 0, size = 0;
+    check(r3map_region_size(region_.get(), &size));
+    if (trace.empty() || r3map_trace_read(trace.c_str(), &traced, nullptr, 0) < 0 || traced == size)
+      return;
+    std::fprintf(stderr, "r3map: warning: -o pull_order=%s: a trace of an object of %s, this object has %s\n",
+                 trace.c_str(), format_count(traced, "byte").c_str(), std::to_string(size).c_str());
+  }
+
   r3map_stats stats() const {
     r3map_stats stats{};
     stats.struct_size = sizeof stats;

@@ -432,6 +432,26 @@ def test_stat(r3map, source):
     assert lines[-8:] == ["|" + 78 * "#" + "|"] * 8
 
 
+def test_sizes_are_shown_as_they_are_given(r3map):
+    text = r3map("stat", "memory:1M", "-o", "budget=16M").stdout.decode()
+    assert "size:     1.0 MiB\n" in text and "budget:   16 MiB\n" in text
+    assert "in 1 request, " in r3map("stat", "memory:1").stdout.decode()
+    for size, shown in (("1023", ""), ("1K", " (1.0 KiB)"), ("1047552", " (1023 KiB)"),
+                        ("1048575", " (1.0 MiB)"), ("10G", " (10 GiB)"), ("1536M", " (1.5 GiB)")):
+        lines = r3map("info", f"memory:{size}").stdout.decode().splitlines()
+        assert lines[1].partition(" (")[2] == shown.removeprefix(" ("), size
+
+
+def test_a_trace_of_another_object(r3map, tmp_path):
+    trace = tmp_path / "trace"
+    r3map("stat", "memory:2M", "-o", f"trace={trace}")
+    assert r3map("stat", "memory:2M", "-o", f"pull_order={trace}").stderr == ""
+    result = r3map("stat", "memory:1M", "-o", "pull_order=", "-o", f"pull_order={trace}", "--json")
+    assert result.returncode == 0 and json.loads(result.stdout)["resident"] == 1 << 20
+    assert result.stderr == (f"r3map: warning: -o pull_order={trace}: a trace of an object of "
+                             "2097152 bytes, this object has 1048576\n")
+
+
 def test_stat_of_a_part(r3map, tmp_path):
     (tmp_path / "object").write_bytes(DATA)
     result = r3map("stat", tmp_path / "object", "-o", "pull=none", "-o", "priority=0+1M,4M+4096",
@@ -475,7 +495,7 @@ def test_a_trace_and_its_picture(r3map, start, tmp_path):
     about = json.loads(r3map("trace", trace, "--json").stdout)
     assert about["size"] == SIZE and about["touched"] == 1 << 20
     shown, code = on_a_terminal(start, "trace", trace, columns=80)
-    assert code == 0 and "touched:  1.0 MB (5 %)" in shown and "│   ░███▒  " in shown
+    assert code == 0 and "touched:  1.0 MiB (5 %)" in shown and "│   ░███▒  " in shown
     assert r3map("stat", tmp_path / "object", "-o", f"pull_order={trace}").returncode == 0
 
     # Down the object and up again, in twenty steps of a tenth of a second.
