@@ -22,6 +22,12 @@ std::string value_of(const CLI::Option* option) {
   return takes_value(option) ? option->get_type_name() : "";
 }
 
+std::string joined(const std::vector<std::string>& words, const char* between = " ") {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
 // ---- roff
 
 // Text of ours is prose: what roff takes for commands is told not to be one.
@@ -96,12 +102,6 @@ std::string shell_quoted(const std::string& text) {
   return out + "'";
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* command : commands_of(app)) names.push_back(command->get_name());
@@ -109,9 +109,16 @@ std::vector<std::string> command_names(const CLI::App& app) {
 }
 
 // "budget=": what -o can be followed by.
-std::vector<std::string> option_prefixes() {
+std::vector<std::string> option_prefixes(const CLI::App& command) {
+  const bool region = command.get_name() == "stat";
   std::vector<std::string> prefixes;
-  for (const OwnOption& option : own_options()) prefixes.push_back(option.name + std::string("="));
+  for (const OwnOption& option : own_options())
+    if (region || !option.of_regions) prefixes.push_back(option.name + std::string("="));
+  for (const StoreOptions& store : store_options())
+    for (const std::string& name : store.names)
+      prefixes.push_back(name == "header.NAME" ? "header." : name + "=");
+  std::sort(prefixes.begin(), prefixes.end());
+  prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
   return prefixes;
 }
 
@@ -119,10 +126,13 @@ constexpr const char* kShells = "bash zsh fish";
 
 std::string bash_completion(const CLI::App& app) {
   std::string commands = joined(command_names(app));
-  std::string options, separator;
-  for (const CLI::App* command : commands_of(app))
-    options += "    " + command->get_name() + ") words=" + shell_quoted(joined(names_of(*command))) +
-               " ;;\n";
+  std::string options, prefixes;
+  for (const CLI::App* command : commands_of(app)) {
+    const std::string begin = "    " + command->get_name() + ") words=";
+    options += begin + shell_quoted(joined(names_of(*command))) + " ;;\n";
+    if (command->get_option_no_throw("-o") != nullptr)
+      prefixes += begin + shell_quoted(joined(option_prefixes(*command))) + " ;;\n";
+  }
   return "# bash completion for r3map, written by 'r3map completion bash'\n"
          "_r3map() {\n"
          "  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}\n"
@@ -135,7 +145,9 @@ std::string bash_completion(const CLI::App& app) {
          "  esac\n"
          "  if [[ $command && ( $before == -o || $before == --option ) ]]; then\n"
          "    compopt -o nospace\n"
-         "    words=" + shell_quoted(joined(option_prefixes())) + "\n"
+         "    words=\n"
+         "    case $command in\n" + prefixes +
+         "    esac\n"
          "  elif [[ $command == help && $current != -* ]]; then\n"
          "    words=" + shell_quoted(commands) + "\n"
          "  elif [[ $command == completion && $current != -* ]]; then\n"
@@ -167,7 +179,7 @@ std::string zsh_arguments(const CLI::App& app) {
       std::string spec = name + "[" + zsh_text(option->get_description()) + "]";
       if (value == "FILE") spec += ":" + value + ":_files";
       else if (value == "NAME=VALUE") spec = "*" + spec + ":" + value + ":(" +
-                                             joined(option_prefixes()) + ")";
+                                             joined(option_prefixes(app)) + ")";
       else if (!value.empty()) spec += ":" + zsh_text(value) + ":";
       text += " \\\n        " + shell_quoted(spec);
     }
@@ -217,7 +229,7 @@ std::string fish_options(const CLI::App& app, const std::string& condition) {
     for (const std::string& name : option->get_lnames()) text += " -l " + name;
     std::string value = value_of(option);
     if (value == "FILE") text += " -r -F";
-    else if (value == "NAME=VALUE") text += " -x -a " + fish_quoted(joined(option_prefixes()));
+    else if (value == "NAME=VALUE") text += " -x -a " + fish_quoted(joined(option_prefixes(app)));
     else if (!value.empty()) text += " -x";
     text += " -d " + fish_quoted(option->get_description()) + "\n";
   }
@@ -261,6 +273,10 @@ std::string man_page(const CLI::App& app) {
   for (const OwnOption& option : own_options())
     page += ".TP\n" + bold(option.name + std::string("=")) + italic(option.value) + "\n" +
             roff(option.help) + "\n";
+  page += ".SH OPTIONS OF THE STORES\nWhat else " + bold("-o") + " sets; docs/s3.md and "
+          "docs/http.md tell of each.\n";
+  for (const StoreOptions& store : store_options())
+    page += ".TP\n" + bold(store.urls) + "\n" + roff(joined(store.names, ", ")) + ".\n";
   for (const Section& section : sections()) append_section(page, section);
   return page;
 }

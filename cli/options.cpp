@@ -117,21 +117,21 @@ int set_trace(r3map_options* options, const std::string&, const std::string& val
 
 // What has a typed setter in the ABI. Whatever else there is belongs to the store.
 struct Own : OwnOption {
-  bool of_regions;
   int (*set)(r3map_options*, const std::string& name, const std::string& value);
 };
 constexpr Own kOwn[] = {
-    {{"budget", "SIZE", "how much may be in memory"}, true, set_budget},
-    {{"chunk_size", "SIZE", "what a lone page fault fetches; a power of two"},
-     true, set_chunk_size},
-    {{"deadline", "SECONDS", "as --deadline"}, false, set_seconds},
-    {{"fetch_limits", "REQUESTS,BYTES", "how much may be under way at a time; 0: as suits the store"},
-     true, set_fetch_limits},
-    {{"priority", "OFFSET+LENGTH,...", "what is pulled first"}, true, set_priority},
-    {{"pull", "none|readahead|all", "what is fetched without being asked for [all]"},
-     true, set_pull},
-    {{"pull_order", "FILE", "a trace, whose order the pull follows"}, true, set_pull_order},
-    {{"trace", "FILE", "where to write what was asked for"}, true, set_trace},
+    {{"budget", "SIZE", "how much may be in memory", true}, set_budget},
+    {{"chunk_size", "SIZE", "what a lone page fault fetches; a power of two", true},
+     set_chunk_size},
+    {{"deadline", "SECONDS", "as --deadline", false}, set_seconds},
+    {{"fetch_limits", "REQUESTS,BYTES", "how much may be under way at a time; 0: as suits the store",
+      true},
+     set_fetch_limits},
+    {{"priority", "OFFSET+LENGTH,...", "what is pulled first", true}, set_priority},
+    {{"pull", "none|readahead|all", "what is fetched without being asked for [all]", true},
+     set_pull},
+    {{"pull_order", "FILE", "a trace, whose order the pull follows", true}, set_pull_order},
+    {{"trace", "FILE", "where to write what was asked for", true}, set_trace},
 };
 
 int set(r3map_options* options, const std::string& name, const std::string& value,
@@ -153,6 +153,14 @@ std::string Source::value_of(const std::string& name) const {
   for (auto option = options.rbegin(); option != options.rend(); ++option)
     if (option->starts_with(name + "=")) return option->substr(name.size() + 1);
   return "";
+}
+
+std::vector<StoreOptions> store_options() {
+  return {{"s3://",
+           {"key", "secret", "token", "profile", "anon", "endpoint_url", "region",
+            "addressing_style", "version_id", "requester_pays", "sse_customer_key", "pin",
+            "ca_bundle", "verify", "proxy"}},
+          {"http:// and https://", {"pin", "ca_bundle", "verify", "proxy", "bearer", "header.NAME"}}};
 }
 
 Options Source::make_options(For what) const {

@@ -39,7 +39,15 @@ struct OwnOption {
   const char* name;
   const char* value;  // "SIZE"
   const char* help;
+  bool of_regions;
 };
 std::vector<OwnOption> own_options();
+
+// Those of the stores, by name, as the library's message for an unknown one has them.
+struct StoreOptions {
+  const char* urls;
+  std::vector<std::string> names;
+};
+std::vector<StoreOptions> store_options();
 
 }  // namespace r3map::cli

@@ -88,7 +88,8 @@ class Pulled {
     check(r3map_region_size(region_.get(), &size));
     if (trace.empty() || r3map_trace_read(trace.c_str(), &traced, nullptr, 0) < 0 || traced == size)
       return;
-    std::fprintf(stderr, "r3map: warning: -o pull_order=%s: a trace of an object of %s, this object has %s\n",
+    std::fprintf(stderr,
+                 "r3map: warning: -o pull_order=%s: a trace of an object of %s, this object has %s\n",
                  trace.c_str(), format_count(traced, "byte").c_str(), std::to_string(size).c_str());
   }
 

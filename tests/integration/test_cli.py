@@ -578,10 +578,27 @@ def test_bash_completes(r3map, tmp_path):
     assert complete("r3map", "cp", "--d") == ["--deadline"]
     assert complete("r3map", "trace", "x", "--p") == ["--png"]
     assert complete("r3map", "stat", "-o", "pu") == ["pull=", "pull_order="]
+    assert complete("r3map", "info", "-o", "pu") == []  # only regions have these
+    assert complete("r3map", "info", "-o", "end") == ["endpoint_url="]
+    assert complete("r3map", "cp", "--option", "p") == ["pin=", "profile=", "proxy="]
+    assert complete("r3map", "cat", "-o", "header") == ["header."]
     assert complete("r3map", "completion", "z") == ["zsh"]
     assert complete("r3map", "help", "sta") == ["stat"]
     assert complete("r3map", "cp", "so") == []  # readline's own: files
     bash_completes_on_a_terminal(script, tmp_path)
+
+
+def test_every_option_of_a_store_is_completed(r3map):
+    offered = r3map("completion", "bash").stdout.decode().replace("'", " ").split()
+    page = r3map("help", "--man").stdout.decode()
+    for url in ("s3://a/b", "http://a/b"):
+        told = r3map("info", url, "-o", "quite_another=1").stderr.splitlines()[0]
+        names = told.partition("there are: ")[2].split(", ")
+        assert len(names) > 5
+        for name in names:
+            assert (name.removesuffix("NAME") if "." in name else f"{name}=") in offered
+        assert ", ".join(names) + "." in page
+    assert "it takes none" in r3map("info", "/dev/null", "-o", "quite_another=1").stderr
 
 
 def bash_completes_on_a_terminal(script, folder):
@@ -617,7 +634,8 @@ def test_other_shells_complete(r3map, tmp_path, shell):
     subprocess.run([shell, "-n", script], check=True)
     if shell == "fish":
         for line, offered in (("r3map co", "completion"), ("r3map cp --d", "--deadline"),
-                              ("r3map stat -o pull_", "pull_order=")):
+                              ("r3map stat -o pull_", "pull_order="),
+                              ("r3map info -o end", "endpoint_url=")):
             result = subprocess.run(["fish", "-c", f"source {script}; complete -C '{line}'"],
                                     capture_output=True, text=True, check=True)
             assert result.stdout.split("\t")[0] == offered
