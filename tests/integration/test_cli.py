@@ -298,6 +298,16 @@ def test_bad_urls_and_options(r3map, minio):
     assert result.stdout == b""
 
 
+def test_what_only_the_store_can_tell(r3map, fault_server):
+    url = fault_server.url("status", code=400)
+    for command in ("info", "stat"):
+        wrong_usage(r3map(command, url), "400")
+    failed(r3map("info", fault_server.url("status", code=403)), "403")
+    # Of what comes after the opening, the command line is no longer the cause.
+    failed(r3map("cat", fault_server.url("status", code=400, after=2, size=SIZE),
+                 stdout=subprocess.DEVNULL), "400")
+
+
 def test_nobody_listens(r3map):
     port, = servers.free_ports(1)
     failed(r3map("info", f"http://127.0.0.1:{port}/x", "--deadline", 2), str(port))
