@@ -1,12 +1,14 @@
 """info, cat and copy: objects without memory."""
 
+import errno
 import os
 import socket
 import stat
 import threading
+from pathlib import Path
 
 import pytest
-from conftest import interrupted
+from conftest import interrupted, run_python
 
 import r3map
 
@@ -64,11 +66,61 @@ def test_copy_over_what_is_there(folder):
     assert link.is_symlink() and target.read_bytes() == bytes(5)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     r3map.copy("memory:5M", "/dev/null")
-    with pytest.raises(IsADirectoryError):
-        r3map.copy("memory:5", folder)
-    with pytest.raises(FileNotFoundError):
-        r3map.copy("memory:5", folder / "none/x")
     assert sorted(os.listdir(folder)) == ["link", "target"]
+
+
+def test_copy_into_a_folder(make_file, folder, web):
+    url, data = make_file(1000)
+    into = folder / "into"
+    into.mkdir()
+    for given in (into, str(into), f"{into}/"):
+        r3map.copy(url, given)
+        assert [path.name for path in into.iterdir()] == [url.rpartition("/")[2]]
+        (into / url.rpartition("/")[2]).unlink()
+    r3map.copy(web.url + "?signature=a/b#c", into)
+    assert os.listdir(into) == ["object"]
+    r3map.copy(Path(url[len("file://"):]), into)
+    assert (into / url.rpartition("/")[2]).read_bytes() == data
+    for nameless in (web.url.rpartition("/")[0], web.url.rpartition("/")[0] + "/?secret"):
+        with pytest.raises(r3map.InvalidError, match="does not end in a name") as caught:
+            r3map.copy(nameless, into)
+        assert "secret" not in str(caught.value)
+    (into / "object").unlink()
+    (into / "object").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        r3map.copy(web.url, into)
+    assert caught.value.filename == str(into / "object")
+
+
+def test_what_the_file_system_refuses_names_the_path(make_file, folder):
+    url, _ = make_file(1000)
+    (folder / "file").write_text("")
+    (folder / "taken").mkdir()
+    before = sorted(os.listdir(folder))
+    for path, error in ((folder / "none/x", FileNotFoundError),
+                        (f"{folder}/file/x", NotADirectoryError),
+                        (folder / ("x" * 300), OSError)):
+        with pytest.raises(error) as caught:
+            r3map.copy(url, path)
+        assert caught.value.filename == str(path) and not isinstance(caught.value, r3map.Error)
+    with pytest.raises(OSError) as caught:  # a disk that fills up meanwhile
+        r3map.copy(url, "/dev/full")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "/dev/full")
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_a_disk_that_is_full(make_file, folder):
+    url, _ = make_file(SIZE)
+    result = run_python("""
+        import resource, sys, r3map
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        try:
+            r3map.copy(*sys.argv[1:])
+        except OSError as error:
+            print(error.filename)
+        """, url, folder / "new")
+    assert (result.returncode, result.stdout) == (0, f"{folder / 'new'}\n"), result.stderr
+    assert not (folder / "new").exists() and len(os.listdir(folder)) == 1
 
 
 def test_copy_into_a_pipe(file):

@@ -6,11 +6,12 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from typing import IO, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from . import _arguments, _r3map
 from ._arguments import OptionValue, Path
+from ._errors import InvalidError
 from ._progress import Progress, reporter
 
 
@@ -51,7 +52,7 @@ def cat(
     storage_options: Mapping[str, OptionValue] | None = None,
     deadline: float | None = None,
 ) -> bytes:
-    """An object's bytes from `start` to `end`, which count as those of a slice do.
+    """An object's bytes from `start` to `end`, which count as those of a slice: b"" past the end.
 
     Other arguments and errors as for `open`.
     """
@@ -74,52 +75,93 @@ def copy(
 ) -> Info:
     """Copies an object into a file, which has its name when it is complete, or not at all.
 
-    A file that is there is replaced. Other arguments and errors as for `open`, and OSError for what
-    the file system refuses.
+    path: a file, which is replaced if it is there, or a folder: the file is called as the object.
+    Other arguments and errors as for `open`, and a plain OSError, with the path, for what the file
+    system refuses.
     """
     with contextlib.closing(_open(url, storage_options, deadline)) as resource:
         result = Info(resource.size, resource.version())
         report = reporter(progress, result.size)
-        with _file(path, result.size) as file:
+        if os.path.isdir(path):
+            path = os.path.join(path, _file_name(_arguments.names(url)[1]))
+        with _file(path, result.size) as write:
             done = 0
 
-            def write(piece: memoryview) -> None:
+            def take(piece: memoryview) -> None:
                 nonlocal done
-                file.write(piece)
+                write(piece)
                 done += len(piece)
                 if report is not None:
                     report(done)
 
-            resource.transfer(write)
+            resource.transfer(take)
     return result
 
 
+def _file_name(url: str) -> str:
+    """The last part of the URL's path."""
+    shown = _r3map.shown_url(url)
+    if url.startswith(("http:", "https:")):  # elsewhere ? and # are characters like others
+        url = url.partition("?")[0].partition("#")[0]
+    name = url.partition("://")[2] if "://" in url else url
+    folder, found, name = name.rpartition("/")
+    if ("://" in url and not found) or name in ("", ".", ".."):
+        raise InvalidError(
+            f"copy {shown}: the URL does not end in a name: say which file to write", url=url
+        )
+    return name
+
+
 @contextlib.contextmanager
-def _file(path: Path, size: int) -> Iterator[IO[bytes]]:
-    """A file that gets its name at the end of the block; devices and pipes are written directly."""
+def _named(path: Path) -> Iterator[None]:
+    """What the file system refuses, told of the path that was given."""
     try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        mode = None
-    if mode is not None and not stat.S_ISREG(mode):
-        with open(path, "wb") as file:
-            yield file
-        return
-    target = os.path.realpath(path)  # a link stays what it is
-    folder, name = os.path.split(target)
-    # In the same folder, so that it can be renamed; hidden, and short enough with the ending.
-    temporary = os.path.join(folder, f".{name[:100]}.{os.urandom(4).hex()}")
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from None
+
+
+@contextlib.contextmanager
+def _file(path: Path, size: int) -> Iterator[Callable[[memoryview], None]]:
+    """Writes a file that gets its name at the end of the block; devices and pipes directly."""
+    target = temporary = os.path.realpath(path)  # a link stays what it is
+    with _named(path):
+        try:
+            mode = os.stat(path).st_mode
+        except FileNotFoundError:
+            mode = None
+        direct = mode is not None and not stat.S_ISREG(mode)
+        if direct:
+            file = open(path, "wb")
+        else:
+            folder, name = os.path.split(target)
+            # In the same folder, so that it can be renamed; hidden, and short enough with the end.
+            temporary = os.path.join(folder, f".{name[:100]}.{os.urandom(4).hex()}")
+            file = open(temporary, "xb")
+
+    def write(piece: memoryview) -> None:
+        with _named(path):
+            file.write(piece)
+
     try:
-        with open(temporary, "xb") as file:
-            if mode is not None:
+        with _named(path):
+            if mode is not None and not direct:
                 os.fchmod(file.fileno(), stat.S_IMODE(mode))
-            if size > 0:
+            if size > 0 and not direct:
                 _set_aside(file.fileno(), size)
-            yield file
-        os.replace(temporary, target)
+        yield write
+        with _named(path):
+            file.close()
+            if not direct:
+                os.replace(temporary, target)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            file.close()
+        if not direct:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
         raise
 
 
