@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing
 
     from ._asyncio import Completions, Opening
+    from ._file import RegionFile
 
 Pull = Literal["readahead", "all", "none"]
 StatsFormat = Literal["json", "prometheus"]
@@ -217,6 +218,17 @@ class Region(_r3map.Region):
     def readinto(self, buffer: Any, offset: int = 0) -> int:
         """Fills a writable, contiguous buffer, as far as the object reaches. Gives the count."""
         return self._readinto(buffer, self._offset(offset))
+
+    def file(self, block_size: int | str | None = None) -> RegionFile:
+        """The region as a seekable binary file: for `numpy.load`, `zipfile`, `pandas.read_csv`.
+
+        block_size: what is fetched around a read at least, in bytes or as text ("64K"); None:
+            1 MiB. Ahead of a reader who goes on where he was more is fetched, whatever `pull` is.
+        What is read is a copy. Closing the file does not end the region.
+        """
+        from ._file import RegionFile
+
+        return RegionFile(self, _arguments.size("block_size", block_size))
 
     def populate(
         self, offset: int = 0, length: int | None = None, *, progress: Progress | None = None

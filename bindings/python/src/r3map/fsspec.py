@@ -9,7 +9,6 @@ objects from r3map otherwise. Bytes come from r3map.
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from fsspec.implementations.chained import ChainedFileSystem
 
 from . import _objects, _region
 from ._errors import Error, InvalidError, ReadOnlyError
+from ._file import RegionFile
 from ._region import Region
 
 # How r3map calls the protocols that it can read. (fsspec's "memory" is something else.)
@@ -33,9 +33,6 @@ _IGNORED = frozenset({
     "block_size", "cache_type", "cache_options", "cache_regions", "fill_cache", "auto_mkdir",
     "max_concurrency", "size", "autocommit"})
 
-# What a read of a file brings in at least, around it; what is fetched ahead of a sequential reader,
-# when he is recognised and at most.
-_BLOCK, _FIRST_AHEAD, _AHEAD = 1 << 20, 8 << 20, 32 << 20
 _OPENS = 16  # at a time, where many objects are read at once
 
 
@@ -155,14 +152,14 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
 
     def _open(
         self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any
-    ) -> RegionFile:
+    ) -> OpenFile:
         if mode != "rb":
             raise ReadOnlyError(f"open {path}: mode {mode!r}: r3map only reads", url=path)
         if unknown := set(kwargs) - _OPEN_OPTIONS - _IGNORED:
             raise InvalidError(f"open {path}: r3map has no option {', '.join(sorted(unknown))}")
         options = {name: kwargs[name] for name in set(kwargs) & _OPEN_OPTIONS}
-        block = block_size if isinstance(block_size, int) else _BLOCK
-        return RegionFile(self, path, self.region(path, **options), block)
+        block = block_size if isinstance(block_size, int) else None
+        return OpenFile(self, path, self.region(path, **options), block)
 
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
@@ -248,69 +245,12 @@ def _all_at_once(read: Callable[[str], None], paths: list[str]) -> None:
             pass
 
 
-class RegionFile(io.RawIOBase):
-    """A region as a binary file. `region` is the region itself, for arrays."""
+class OpenFile(RegionFile):
+    """A file of the file system. Its region is its own, and let go with it."""
 
-    def __init__(self, fs: FileSystem, path: str, region: Region, block: int = _BLOCK) -> None:
-        self.fs, self.path, self.name, self.mode = fs, path, path, "rb"
-        self.region, self.size = region, region.size
-        self._at = 0
-        most = max(4096, region.stats().budget // 8)
-        self._block, self._most_ahead = min(max(block, 4096), most), min(_AHEAD, most)
-        self._sent = range(0)  # what was last sent for
-        # Of a reader who goes on where he was: where that is, and how far ahead of him. A first
-        # read may be of a few bytes that tell the format: it goes nowhere yet.
-        self._read_to, self._ahead = -1, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._check()
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}.get(whence)
-        if start is None or start + offset < 0:
-            raise InvalidError(f"seek to {offset}, {whence}: not in the file", url=self.path)
-        self._at = start + offset
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        self._check()
-        length = self._length(size)
-        self._fetch(length)
-        data = self.region.read(self._at, length) if length else b""
-        self._at += length
-        return data
-
-    def readall(self) -> bytes:
-        return self.read()
-
-    def readinto(self, buffer: Any) -> int:
-        self._check()
-        with memoryview(buffer).cast("B") as view:
-            length = self._length(len(view))
-            self._fetch(length)
-            if length:
-                self.region.readinto(view[:length], self._at)
-        self._at += length
-        return length
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        start, rest, parts = self._at, self._length(size), []
-        while rest > 0:
-            part = self.read(min(rest, 16 << 10))
-            found = part.find(b"\n") + 1
-            parts.append(part[:found] if found else part)
-            rest -= len(part)
-            if found:
-                break
-        self._at = start + sum(map(len, parts))
-        return b"".join(parts)
+    def __init__(self, fs: FileSystem, path: str, region: Region, block_size: int | None) -> None:
+        super().__init__(region, block_size)
+        self.fs, self.path, self.name = fs, path, path
 
     def close(self) -> None:
         if not self.closed:
@@ -321,38 +261,10 @@ class RegionFile(io.RawIOBase):
         self._check()
         return _reopened, (self.fs, self.path, self.region, self._block, self._at)
 
-    def _check(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
-
-    def _length(self, size: int | None) -> int:
-        rest = max(0, self.size - self._at)
-        return rest if size is None or size < 0 else min(size, rest)
-
-    def _fetch(self, length: int) -> None:
-        """Sends for more than is read now, and ahead of a reader who goes on where he was."""
-        start, end, sent = self._at, self._at + length, self._sent
-        goes_on = start == self._read_to
-        self._read_to = end
-        if goes_on:
-            if sent.stop - end > self._ahead // 2:
-                return
-            self._ahead = min(self._most_ahead, max(2 * self._ahead, _FIRST_AHEAD))
-            first, last = max(sent.stop, start), end + self._ahead
-        else:
-            self._ahead = 0
-            if sent.start <= start and end <= sent.stop:
-                return
-            first, last = start - start % self._block, max(end, start + self._block)
-        last = min(last, self.size)
-        if last > first:
-            self._sent = range(sent.start if goes_on else first, last)
-            self.region.prefetch([(first, last - first)])
-
 
 def _reopened(
-    fs: FileSystem, path: str, region: Region, block: int, position: int
-) -> RegionFile:
-    file = RegionFile(fs, path, region, block)
+    fs: FileSystem, path: str, region: Region, block_size: int, position: int
+) -> OpenFile:
+    file = OpenFile(fs, path, region, block_size)
     file.seek(position)
     return file

@@ -1,6 +1,7 @@
 """Never run: mypy --strict and pyright read it, as they read a user's program."""
 
 import asyncio
+import zipfile
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -44,6 +45,11 @@ def regions() -> None:
         assert_type(region.stats().resident, int)
         assert_type(region.stats_text("prometheus"), str)
         assert_type(region.residency(80), numpy.typing.NDArray[numpy.uint8])
+        with region.file("64K") as file:
+            assert_type(file.read(10), bytes)
+            assert_type(file.region, r3map.Region)
+        numpy.load(region.file())
+        zipfile.ZipFile(region.file())
         region.populate(0, None, progress=Bar())
         region.prefetch(numpy.zeros((5, 2), numpy.int64))
         region.wait()
