@@ -112,6 +112,47 @@ def test_names_without_the_other_file_system(minio, bucket, fs, monkeypatch):
     assert not fs.exists(f"{bucket}/folder/none")
 
 
+def test_options_of_s3fs(minio, bucket):
+    """As s3fs has them, for both: the file system below lists, r3map reads."""
+    minio.put_object(bucket, "folder/one", DATA)
+    common = {"client_kwargs": {"region_name": minio.region, "verify": False},
+              "config_kwargs": {"s3": {"addressing_style": "path"}, "connect_timeout": 5},
+              "s3_additional_kwargs": {"ServerSideEncryption": "AES256"},
+              "requester_pays": True, "default_block_size": 1 << 20}
+    for more in ({"endpoint_url": minio.endpoint, "key": minio.access_key,
+                  "secret": minio.secret_key, "use_ssl": False},
+                 {"endpoint_url": minio.endpoint.partition("://")[2], "use_ssl": False,
+                  "username": minio.access_key, "password": minio.secret_key}):
+        fs = fsspec.filesystem("r3map", target_protocol="s3", target_options=common | more)
+        assert fs.ls(f"{bucket}/folder", detail=False) == [f"{bucket}/folder/one"]
+        with fs.open(f"{bucket}/folder/one") as file:
+            assert file.read() == DATA
+    with pytest.raises(r3map.ReadOnlyError):
+        fs.rm(f"{bucket}/folder/one")
+    with pytest.raises(r3map.InvalidError, match="ExpectedBucketOwner"):
+        fsspec.filesystem(
+            "r3map", target_protocol="s3",
+            target_options=s3_options(minio) | {
+                "s3_additional_kwargs": {"ExpectedBucketOwner": "1"}}).open(f"{bucket}/folder/one")
+
+
+def test_versions_of_s3fs(minio, bucket):
+    servers.s3_request("PUT", minio.endpoint, f"/{bucket}", query="versioning=", data=(
+        b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"))
+    for text in (b"first", b"second"):
+        minio.put_object(bucket, "key", text)
+    fs = fsspec.filesystem("r3map", target_protocol="s3",
+                           target_options=s3_options(minio) | {"version_aware": True})
+    below = fsspec.filesystem("s3", version_aware=True, **s3_options(minio))
+    found = {version["IsLatest"]: version["VersionId"]
+             for version in below.object_version_info(f"{bucket}/key")}
+    old = f"{bucket}/key?versionId={found[False]}"
+    with fs.open(old) as file, fs.open(f"{bucket}/key") as new:
+        assert (file.read(), new.read()) == (b"first", b"second")
+    assert (fs.cat_file(old), fs.cat_file(f"{bucket}/key")) == (b"first", b"second")
+    assert fs.info(old)["size"] == len(b"first")
+
+
 def test_file(fs, bucket):
     plain = io.BytesIO(DATA)
     random = numpy.random.default_rng(3)

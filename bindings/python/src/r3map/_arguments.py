@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy
     import numpy.typing
 
-OptionValue = str | int | float | bool | None | Mapping[str, str | None]
+OptionValue = str | int | float | bool | None | Mapping[str, str | bool | None]
 Path = str | os.PathLike[str]
 Ranges = Union[Iterable[tuple[int, int]], "numpy.typing.NDArray[numpy.integer[Any]]"]
 
@@ -52,13 +52,26 @@ def terminated(text: bytes, what: str) -> bytes:
 
 
 # What s3fs passes on to botocore, and r3map's names for it.
-_CLIENT_KWARGS = {
+CLIENT_KWARGS = {
     "endpoint_url": "endpoint_url",
     "region_name": "region",
     "aws_access_key_id": "key",
     "aws_secret_access_key": "secret",
     "aws_session_token": "token",
 }
+
+# Names that are near at hand, and none of r3map's.
+_MEANT = {other: name for other, name in CLIENT_KWARGS.items() if other != name} | {
+    "endpoint": "endpoint_url", "username": "key", "password": "secret"}
+
+
+def verified(value: bool | Path) -> dict[str, bool | str]:
+    """botocore's verify: whether certificates are, or by which."""
+    if isinstance(value, bool):
+        return {"verify": value}
+    if not isinstance(value, (str, os.PathLike)):
+        raise wrong_type("verify", "True, False or a file of certificates", value)
+    return {"ca_bundle": os.path.abspath(value)}
 
 
 def texts(options: Mapping[str, OptionValue] | None) -> dict[bytes, bytes]:
@@ -68,13 +81,20 @@ def texts(options: Mapping[str, OptionValue] | None) -> dict[bytes, bytes]:
     given = dict(options or {})
     nested: Any = given.pop("client_kwargs", None) or {}
     for name, value in nested.items():
-        if name not in _CLIENT_KWARGS:
-            raise InvalidError(f"client_kwargs: {name!r} is none of {', '.join(_CLIENT_KWARGS)}")
-        given.setdefault(_CLIENT_KWARGS[name], value)
+        if name in CLIENT_KWARGS:
+            given.setdefault(CLIENT_KWARGS[name], value)
+        elif name == "verify" and value is not None:
+            for own, setting in verified(value).items():
+                given.setdefault(own, setting)
+        elif name != "verify":
+            known = ", ".join([*CLIENT_KWARGS, "verify"])
+            raise InvalidError(f"client_kwargs: {name!r} is none of {known}")
     result = {}
     for name, value in given.items():
         if value is None:
             continue
+        if name in _MEANT:
+            raise InvalidError(f"no storage option {name!r}: did you mean {_MEANT[name]!r}?")
         if isinstance(value, bool):
             text = "true" if value else "false"
         elif isinstance(value, (str, int, float)):
@@ -147,7 +167,7 @@ def fetch_limits(value: tuple[int, int | str] | None) -> tuple[int, int] | None:
     return size("fetch_limits", requests) or 0, size("fetch_limits", most) or 0
 
 
-def pairs(ranges: Ranges) -> Any:
+def pairs(ranges: Ranges, name: str = "ranges") -> Any:
     """Ranges as a buffer of uint64: offset, length, offset, …"""
     shape = getattr(ranges, "shape", None)
     if shape is not None:  # NumPy's, or another that NumPy understands
@@ -155,24 +175,24 @@ def pairs(ranges: Ranges) -> Any:
 
         given = numpy.asarray(ranges)
         if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu":
-            raise InvalidError(f"ranges of shape {shape}, {given.dtype}: not (n, 2) integers")
+            raise InvalidError(f"{name} of shape {shape}, {given.dtype}: not (n, 2) integers")
         if given.dtype.kind == "i" and given.size and given.min() < 0:
-            raise InvalidError("ranges with a negative offset or length")
+            raise InvalidError(f"{name} with a negative offset or length")
         return numpy.ascontiguousarray(given, numpy.uint64).reshape(-1)
     if isinstance(ranges, (str, bytes)) or not isinstance(ranges, Iterable):
-        raise wrong_type("ranges", "pairs (offset, length)", ranges)
+        raise wrong_type(name, "pairs (offset, length)", ranges)
     result = array.array("Q")
     for pair in ranges:
         try:
             offset, length = pair
         except TypeError:
-            raise TypeError(f"ranges: pairs (offset, length), not {pair!r}") from None
+            raise TypeError(f"{name}: pairs (offset, length), not {pair!r}") from None
         except ValueError:
-            raise InvalidError(f"ranges: pairs (offset, length), not {pair!r}") from None
+            raise InvalidError(f"{name}: pairs (offset, length), not {pair!r}") from None
         try:
-            result.extend((count("offset", offset), count("length", length)))
+            result.extend((count(f"{name}: offset", offset), count(f"{name}: length", length)))
         except OverflowError:
             raise InvalidError(
-                f"ranges with a negative or too large offset or length: {pair!r}"
+                f"{name} with a negative or too large offset or length: {pair!r}"
             ) from None
     return result

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 import fsspec
 from fsspec.implementations.chained import ChainedFileSystem
 
-from . import _objects, _region
+from . import _objects, _region, _s3fs
 from ._errors import Error, InvalidError, ReadOnlyError
 from ._file import RegionFile
 from ._region import Region
@@ -34,6 +34,14 @@ _IGNORED = frozenset({
     "max_concurrency", "size", "autocommit"})
 
 _OPENS = 16  # at a time, where many objects are read at once
+
+
+def _refusing(operation: str) -> Callable[..., NoReturn]:
+    def refuse(_self: Any, path: Any = "", *_: Any, **__: Any) -> NoReturn:
+        name = ", ".join(map(str, path)) if isinstance(path, (list, dict)) else str(path)
+        raise ReadOnlyError(f"{operation} {name}: r3map only reads", url=name)
+
+    return refuse
 
 
 class FileSystem(ChainedFileSystem):  # type: ignore[misc]
@@ -82,6 +90,8 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
         scheme, found, _ = path.partition("://")
         protocol = self.target_protocol or (scheme if found else "file")
         options = self.target_options
+        if self._is_s3():
+            options = _s3fs.with_scheme(options)
         if self.target_protocol is None:
             options = dict(self._storage_options())
             if "region" in options:  # the one name that s3fs has not
@@ -101,7 +111,7 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
         path = self._strip_protocol(path)
         below, name = self._below(path)
         if below is None:
-            info = _objects.info(self.url(path), **self._store_options())
+            info = _objects.info(self.url(path), **self._store_options(path))
             return {"name": path, "size": info.size, "type": "file", "version": info.version}
         result = dict(below.info(name, **kwargs))
         return result | {"name": self._named(below, result["name"])}
@@ -126,20 +136,38 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
 
     def url(self, path: str) -> str:
         """What r3map opens for a path."""
-        path = self._strip_protocol(path)
+        path, _ = self._versioned(self._strip_protocol(path))
         scheme, found, rest = path.partition("://")
         if found:
             return f"{_scheme(scheme)}://{rest}"
         protocol = _scheme(self.target_protocol or "file")
         return path if protocol == "file" else f"{protocol}://{path}"
 
-    def _storage_options(self) -> dict[str, Any]:
-        given = {name: value for name, value in self.target_options.items()
-                 if name not in _IGNORED}
-        return given | (self.open_options.get("storage_options") or {})
+    def _is_s3(self) -> bool:
+        return _SCHEMES.get(self.target_protocol or "") == "s3"
 
-    def _store_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"storage_options": self._storage_options()}
+    def _versioned(self, path: str) -> tuple[str, str]:
+        """A path, and the version that it names, as s3fs has it where it is `version_aware`."""
+        if self._is_s3() and self.target_options.get("version_aware"):
+            path, _, version = path.partition("?versionId=")
+            return path, version
+        return path, ""
+
+    def _storage_options(self, more: Any = None) -> dict[str, Any]:
+        below = {name: value for name, value in self.target_options.items()
+                 if name not in _IGNORED}
+        own = (self.open_options.get("storage_options") or {}) | (more or {})
+        if self._is_s3():
+            return _s3fs.translated(below) | _s3fs.translated(own)
+        return below | own
+
+    def _of(self, path: str, more: Any = None) -> dict[str, Any]:
+        """The options of a path's object."""
+        _, version = self._versioned(path)
+        return self._storage_options(more) | ({"version_id": version} if version else {})
+
+    def _store_options(self, path: str) -> dict[str, Any]:
+        options: dict[str, Any] = {"storage_options": self._of(path)}
         if "deadline" in self.open_options:
             options["deadline"] = self.open_options["deadline"]
         return options
@@ -147,7 +175,7 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
     def region(self, path: str, **options: Any) -> Region:
         """The object in memory. Options as for `r3map.open`, over those of the file system."""
         given = self.open_options | options
-        given["storage_options"] = self._storage_options() | (options.get("storage_options") or {})
+        given["storage_options"] = self._of(path, options.get("storage_options"))
         return _region.open(self.url(path), **given)
 
     def _open(
@@ -164,7 +192,7 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        return _objects.cat(self.url(path), start, end, **self._store_options())
+        return _objects.cat(self.url(path), start, end, **self._store_options(path))
 
     def cat_ranges(
         self,
@@ -224,7 +252,24 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
         if hasattr(lpath, "write"):
             lpath.write(self.cat_file(rpath))
         else:
-            _objects.copy(self.url(rpath), lpath, **self._store_options())
+            _objects.copy(self.url(rpath), lpath, **self._store_options(rpath))
+
+    # ---- what would write; fsspec's other methods that do are made of these
+
+    rm = _refusing("rm")
+    rm_file = _refusing("rm_file")
+    _rm = _refusing("rm")
+    rmdir = _refusing("rmdir")
+    mkdir = _refusing("mkdir")
+    makedirs = _refusing("makedirs")
+    touch = _refusing("touch")
+    cp_file = _refusing("cp_file")
+    copy = _refusing("copy")
+    mv = _refusing("mv")
+    put_file = _refusing("put_file")
+    put = _refusing("put")
+    pipe_file = _refusing("pipe_file")
+    pipe = _refusing("pipe")
 
 
 def _scheme(protocol: str) -> str:
