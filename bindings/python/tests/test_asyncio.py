@@ -112,6 +112,16 @@ def test_errors(run, web, folder):
     run(main())
 
 
+def test_not_awaited():
+    opening = r3map.open_async("memory:5")
+    with pytest.raises(AttributeError, match="no 'read' yet: await it first"):
+        opening.read(0, 5)
+    with pytest.raises(TypeError, match="async with open_async"):
+        with opening:
+            pass
+    assert not hasattr(opening, "size")
+
+
 @pytest.mark.parametrize("call", ["populate", "read", "pin", "wait", "open"])
 def test_cancel(run, web, call):
     async def main():

@@ -336,6 +336,10 @@ def test_arguments(file):
      (lambda url, region: r3map.open(url, storage_options="key"), "storage_options: a dict"),
      (lambda url, region: r3map.open(url, fetch_limits=5), "fetch_limits: a pair"),
      (lambda url, region: r3map.open(url, trace=1), "trace: a path"),
+     (lambda url, region: r3map.open(url, priority=[1]), r"priority: pairs .*, not 1"),
+     (lambda url, region: r3map.open(url, priority=[(1, 2, 3)]), "priority: pairs"),
+     (lambda url, region: r3map.open(url, priority=numpy.zeros(3)), "priority of shape"),
+     (lambda url, region: r3map.open(url, "rb"), "mode 'rb': use 'r'"),
      (lambda url, region: region.prefetch([0, 5]), r"ranges: pairs \(offset, length\), not 0"),
      (lambda url, region: region.prefetch([(0, 5, 6)]), r"not \(0, 5, 6\)"),
      (lambda url, region: region.prefetch(5), "ranges: pairs .*, not int"),
@@ -512,5 +516,20 @@ def test_s3fs_names_in_client_kwargs(file):
                         ({"region_name": "x"}, "region")):
         with pytest.raises(r3map.InvalidError, match=name):
             r3map.open(file[0], storage_options={"client_kwargs": given})
+    for given, name in ((False, "verify"), ("/ca.pem", "ca_bundle")):
+        with pytest.raises(r3map.InvalidError, match=f"unknown option '{name}'"):
+            r3map.open(file[0], storage_options={"client_kwargs": {"verify": given}})
     with pytest.raises(r3map.InvalidError, match="use_ssl"):
         r3map.open(file[0], storage_options={"client_kwargs": {"use_ssl": True}})
+    with r3map.open(file[0], storage_options={"client_kwargs": {"verify": None}}):
+        pass
+
+
+@pytest.mark.parametrize(("given", "meant"), [
+    ("region_name", "region"), ("aws_access_key_id", "key"), ("aws_secret_access_key", "secret"),
+    ("aws_session_token", "token"), ("endpoint", "endpoint_url"), ("username", "key"),
+    ("password", "secret")])
+def test_a_near_name_of_an_option(given, meant):
+    for call in (r3map.open, r3map.info, r3map.cat):
+        with pytest.raises(r3map.InvalidError, match=f"'{given}': did you mean '{meant}'"):
+            call("s3://bucket/key", storage_options={given: "x"})

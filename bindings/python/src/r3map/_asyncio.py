@@ -146,3 +146,14 @@ class Opening:
     ) -> None:
         if self._region is not None:
             await self._region.__aexit__(kind, error, trace)
+
+    if not TYPE_CHECKING:  # what follows is for who has no type checker
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(f"no {name!r} yet: await it first, region = await open_async(…)")
+
+        def __enter__(self) -> None:
+            raise TypeError("write async with open_async(…), not with")
+
+        def __exit__(self, *_: object) -> None:
+            pass

@@ -499,12 +499,12 @@ def _completions() -> Completions:
 def _prepare(mode: str, **given: Unpack[OpenOptions]) -> tuple[Region, _r3map.Options]:
     """A region that is not open yet, and the options to open it with."""
     if mode != "r":
-        raise InvalidError(f"mode {mode!r}: only 'r' exists yet")
+        raise InvalidError(f"mode {mode!r}: use 'r', there is no other yet")
     pull = given.get("pull", "readahead")
     if pull not in _r3map.PULL:
         raise InvalidError(f"pull {pull!r} is none of {', '.join(map(repr, _r3map.PULL))}")
     priority = given.get("priority")
-    ranges = None if priority is None else _arguments.pairs(priority)
+    ranges = None if priority is None else _arguments.pairs(priority, "priority")
     options = _r3map.Options(
         _arguments.texts(given.get("storage_options")),
         deadline=_arguments.milliseconds(given.get("deadline")),
