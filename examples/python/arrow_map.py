@@ -5,9 +5,12 @@
 
 pyarrow.py_buffer(region) is the region itself. A column of an Arrow file then is its memory, not
 copied, and fetched when it is looked at. Parquet has to be decoded; what it skips isn't fetched.
+
+To be installed: r3map (pip install ./bindings/python) and pyarrow.
 """
 
 import argparse
+import sys
 
 import pyarrow
 import pyarrow.compute
@@ -21,9 +24,17 @@ def read(region, column=None):
     source = pyarrow.BufferReader(pyarrow.py_buffer(region))
     columns = None if column is None else [column]
     if region[:4] == b"PAR1":
-        return pyarrow.parquet.read_table(source, columns=columns)
+        file = pyarrow.parquet.ParquetFile(source)
+        check(column, file.schema_arrow.names)
+        return file.read(columns)
     table = pyarrow.ipc.open_file(source).read_all()
+    check(column, table.column_names)
     return table if columns is None else table.select(columns)
+
+
+def check(column, names):
+    if column is not None and column not in names:
+        raise ValueError(f"no column {column}; there are {', '.join(names)}")
 
 
 def main():
@@ -43,4 +54,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (r3map.Error, pyarrow.ArrowException, ValueError) as error:
+        sys.exit(f"arrow_map.py: {error}")

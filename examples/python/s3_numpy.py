@@ -4,6 +4,8 @@
     AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… s3_numpy.py s3://bucket/key
 
 The object holds float32 values. With --expect-sum the sum over all of them is verified.
+
+To be installed: r3map and NumPy (pip install './bindings/python[numpy]').
 """
 
 import argparse
@@ -67,4 +69,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except r3map.Error as error:
+        sys.exit(f"s3_numpy.py: {error}")

@@ -5,10 +5,13 @@
 
 The library's own `load` wants all bytes in one object of its own. Its format is a length, a table
 in JSON and the bytes, so the arrays can as well lie where the bytes are.
+
+To be installed: r3map and NumPy (pip install './bindings/python[numpy]').
 """
 
 import argparse
 import json
+import sys
 
 import numpy
 
@@ -24,11 +27,15 @@ def tensors(region):
     length = int.from_bytes(region[:8], "little")
     if length > min(region.size - 8, 100 << 20):  # the format's own limit
         raise ValueError(f"{region.url} is no safetensors file")
-    table = json.loads(region.read(8, length))
-    table.pop("__metadata__", None)
-    return {name: region.array(TYPES[entry["dtype"]], entry["shape"],
-                               8 + length + entry["data_offsets"][0])
-            for name, entry in table.items()}
+    try:
+        table = dict(json.loads(region.read(8, length)))
+        table.pop("__metadata__", None)
+        return {name: region.array(TYPES[entry["dtype"]], entry["shape"],
+                                   8 + length + entry["data_offsets"][0])
+                for name, entry in table.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{region.url} is no safetensors file that this can read: "
+                         f"{error}") from None
 
 
 def main():
@@ -40,6 +47,9 @@ def main():
         found = tensors(region)
         here = region.stats().resident
         print(f"{len(found)} tensors: {here:,} of {region.size:,} bytes are here")
+        if missing := set(arguments.tensor) - set(found):
+            raise ValueError(f"no tensor {', '.join(sorted(missing))}; there are "
+                             f"{', '.join(found) or 'none'}")
         for name in arguments.tensor or found:
             array = found[name]
             print(f"{name}: {array.dtype} {array.shape}, {array.sum(dtype=numpy.float64):.10g}")
@@ -47,4 +57,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (r3map.Error, ValueError) as error:
+        sys.exit(f"safetensors_map.py: {error}")

@@ -18,13 +18,16 @@ def example(minio, bucket):
     """Runs an example on an object with these bytes; its output."""
     required.module("r3map")
 
-    def run(name, data, *arguments):
-        minio.put_object(bucket, "object", data)
+    def run(name, data, *arguments, fails=False):
+        if data is not None:
+            minio.put_object(bucket, "object", data)
         done = subprocess.run(
             [sys.executable, FOLDER / name, f"s3://{bucket}/object", *map(str, arguments)],
             env=os.environ | minio.env, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == fails, done.stderr
+        if fails:  # one line that says what is the matter
+            assert done.stderr.startswith(f"{name}: ") and done.stderr.count("\n") == 1, done.stderr
+        return done.stderr if fails else done.stdout
 
     return run
 
@@ -82,3 +85,32 @@ def test_dask(example):
     output = example("dask_map.py", values.tobytes(), "--parts", 8)
     assert f"sum {values.sum(dtype=numpy.float64):.10g};" in output
     assert output.count("worker ") == 2
+    # No part is fetched twice, though the parts of the workers lie side by side.
+    fetched = int(output.split("fetched by all: ")[1].split(" ")[0].replace(",", ""))
+    assert values.nbytes <= fetched < 1.05 * values.nbytes
+
+
+@pytest.mark.parametrize(("name", "module"), [
+    ("npy_map.py", "numpy"), ("safetensors_map.py", "numpy"), ("arrow_map.py", "pyarrow"),
+    ("s3_numpy.py", "numpy"), ("dask_map.py", "distributed")])
+def test_what_is_not_there_or_something_else(example, name, module):
+    required.module(module)
+    assert "404" in example(name, None, fails=True)
+    for data in (b"1", b"something else" * 1000, bytes(1 << 20)):
+        if name not in ("s3_numpy.py", "dask_map.py"):  # to which any bytes are numbers
+            example(name, data, fails=True)
+
+
+def test_names_that_are_not_there(example):
+    pyarrow = required.module("pyarrow")
+    required.module("pyarrow.parquet")
+    safetensors, numpy = required.module("safetensors.numpy"), required.module("numpy")
+    told = example("safetensors_map.py", safetensors.save({"a": numpy.ones(3)}), "b", fails=True)
+    assert "no tensor b; there are a" in told
+    table, arrow, parquet = pyarrow.table({"n": [1, 2]}), io.BytesIO(), io.BytesIO()
+    with pyarrow.ipc.new_file(arrow, table.schema) as writer:
+        writer.write_table(table)
+    pyarrow.parquet.write_table(table, parquet)
+    for file in (arrow, parquet):
+        told = example("arrow_map.py", file.getvalue(), "--column", "m", fails=True)
+        assert "no column m; there are n" in told
