@@ -196,11 +196,11 @@ class HttpObject::OpenAnswer final : public Answer {
 
  private:
   Result<> accept(const Head& head) override {
-    Result<> known = head.status == 206   ? accept_range(head)
-                     : head.status == 200 ? accept_whole(head)
-                                          : fail(Code::protocol, "the server answers " +
-                                                                     status_text(head) +
-                                                                     " to a GET");
+    if (head.status != 206 && head.status != 200)
+      return fail(Code::protocol, "the server answers " + status_text(head) + " to a GET");
+    // Before what a page of another server's would be called.
+    if (Result<> fits = object_.dialect_->accept_first(head); !fits) return fits;
+    Result<> known = head.status == 206 ? accept_range(head) : accept_whole(head);
     adopted_ = known.has_value();
     return known;
   }

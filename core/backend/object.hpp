@@ -47,6 +47,12 @@ class Dialect {
     return {};
   }
 
+  // What else the good answer must say that an object is opened with.
+  virtual Result<> accept_first(const http::Head& head) const {
+    (void)head;
+    return {};
+  }
+
   // Whether the error answer to the request() of that time means that another one would be
   // authenticated better.
   virtual bool renew(loop::Clock::time_point, const http::Head&, std::string_view) const {

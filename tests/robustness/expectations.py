@@ -99,6 +99,10 @@ S3 = {
     "s3-error": ("refused", "AccessError"),  # it reads what the document says: ExpiredToken
     "s3-region": ("right", None),            # and signs for the region that it names
     "redirect-later": ("later", "UnsupportedError"),
+    # Every S3 store sends an ETag: what has none is some other server's page.
+    "last-modified-only": ("refused", "ProtocolError"),
+    "no-validator": ("refused", "ProtocolError"),
+    "etag-empty": ("refused", "ProtocolError"),
 }  # and other redirects, which no signature of ours would fit, are refused
 
 # Parameters that make a scenario end in good time, or always in the same way.

@@ -55,6 +55,14 @@ class S3Dialect final : public Dialect {
     return check_version_id(object_, head);
   }
 
+  // A web console at the next port, or a captive portal, answers 200 with a page: taken for the
+  // object it would be silently wrong bytes.
+  Result<> accept_first(const http::Head& head) const override {
+    if (options_.pin == Pin::none || !head.field("etag").empty()) return {};
+    return fail(Code::protocol,
+                "the answer has no ETag: this is no S3 store (is endpoint_url its API's address?)");
+  }
+
   bool renew(loop::Clock::time_point signed_at, const http::Head& head,
              std::string_view body) const override {
     return provider_ && rejects_keys(parse_error(head, body)) && provider_->reject(signed_at);

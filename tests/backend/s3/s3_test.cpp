@@ -122,6 +122,35 @@ TEST_F(S3Test, AStoreThatKnowsNoVersions) {
   EXPECT_TRUE(open("s3://ok/x", {{"version_id", "null"}}));
 }
 
+// Every S3 store's has an ETag, and no console's or portal's page has.
+TEST_F(S3Test, AnAnswerWithoutAnETagIsNoStores) {
+  for (const char* url : {"s3://portal/after=0/x", "s3://no-validator/x",
+                          "s3://last-modified-only/x", "s3://etag-empty/x"}) {
+    SCOPED_TRACE(url);
+    const Opened object = open(url);
+    ASSERT_FALSE(object);
+    EXPECT_EQ(object.error().code, Code::protocol);
+    EXPECT_EQ(object.error().message,
+              "the answer has no ETag: this is no S3 store (is endpoint_url its API's address?)");
+  }
+  EXPECT_TRUE(open("s3://portal/after=0/times=1/x")) << "whoever has logged in meanwhile";
+  EXPECT_TRUE(open("s3://empty-200/x"));
+  EXPECT_TRUE(open("s3://weak-etag/x"));
+}
+
+TEST_F(S3Test, PinNoneReadsAStoreWithoutETags) {
+  for (const char* bucket : {"no-validator", "last-modified-only"}) {
+    SCOPED_TRACE(bucket);
+    const Opened object =
+        open("s3://" + std::string(bucket) + "/size=300000/x", {{"pin", "none"}});
+    ASSERT_TRUE(object) << object.error().message;
+    std::vector<std::byte> buffer(200000);
+    resource::BufferSink sink(50000, buffer);
+    EXPECT_TRUE(run<void>([&] { return (*object)->read({50000, 200000}, {}, sink); }));
+    EXPECT_TRUE(test::FaultServer::holds(50000, buffer));
+  }
+}
+
 TEST_F(S3Test, ChecksWhatItIsGiven) {
   for (const char* url : {"s3:bucket/key", "s3://", "s3://bucket", "s3://bucket/", "s3:///key"})
     EXPECT_EQ(open(url).error().code, Code::invalid) << url;
