@@ -92,13 +92,14 @@ const Known* find_known(const http::Head& head, const ErrorText& error) {
   return known == kKnown.end() ? nullptr : known;
 }
 
-// "with key …WXYZ of the environment": enough to tell one's keys apart, and no secret.
+// "asked with key …WXYZ of the environment": enough to tell one's keys apart, and no secret. More
+// than half of a key is never shown.
 std::string asker_text(const Asker& asker) {
   if (asker.key.empty()) return "asked without credentials";
   static constexpr size_t kShown = 4;
-  const size_t hidden = asker.key.size() > 2 * kShown ? asker.key.size() - kShown : 0;
-  std::string text = "asked with key " + std::string(hidden ? "…" : "");
-  text += shown(std::string_view(asker.key).substr(hidden));
+  std::string text = "asked with a key";
+  if (asker.key.size() >= 2 * kShown)
+    text = "asked with key …" + shown(std::string_view(asker.key).substr(asker.key.size() - kShown));
   return asker.source.empty() ? text : text + " of " + asker.source;
 }
 

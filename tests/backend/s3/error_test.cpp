@@ -64,7 +64,9 @@ TEST(S3Error, ARefusalNamesTheKeyButNotAllOfIt) {
   };
   EXPECT_EQ(as("", ""), "access denied (403): asked without credentials");
   EXPECT_EQ(as("minioadmin", ""), "access denied (403): asked with key …dmin");
-  EXPECT_EQ(as("short", ""), "access denied (403): asked with key short");
+  EXPECT_EQ(as("AKIAABCD", ""), "access denied (403): asked with key …ABCD");
+  EXPECT_EQ(as("AKIAABC", ""), "access denied (403): asked with a key");
+  EXPECT_EQ(as("short", "the options"), "access denied (403): asked with a key of the options");
 }
 
 TEST(S3Error, AWrongClockSaysByHowMuch) {

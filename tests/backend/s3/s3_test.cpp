@@ -57,13 +57,13 @@ TEST_F(S3Test, SaysWhatTheStoreSays) {
   const std::pair<const char*, const char*> cases[] = {
       {"s3://no-such-key/x", "no such key (NoSuchKey, 404)"},
       {"s3://forbidden-xml/x",
-       "access denied (AccessDenied, 403, request id R3MAP): asked with key k of the options"},
+       "access denied (AccessDenied, 403, request id R3MAP): asked with a key of the options"},
       {"s3://s3-error/x",
        "the token has expired (ExpiredToken, 400, request id R3MAP): get new credentials; "
-       "asked with key k of the options"},
+       "asked with a key of the options"},
       {"s3://s3-error/status=503/code=SlowDown/x",
        "the store asks for patience (SlowDown, 503, request id R3MAP)"},
-      {"s3://403/x", "access denied (403): asked with key k of the options"},
+      {"s3://403/x", "access denied (403): asked with a key of the options"},
   };
   for (const auto& [url, message] : cases) {
     const Opened object = open(url);
@@ -210,7 +210,7 @@ TEST_F(S3CredentialsTest, ThatTheStoreCallsExpiredAreReplacedOnce) {
   ASSERT_TRUE(object) << object.error().message;
   EXPECT_TRUE(read(**object, 100000));
   EXPECT_EQ(open_with("b", "refuse=5/y").error().message,
-            "the token has expired (ExpiredToken, 400): get new credentials; asked with key ASIA4 of "
+            "the token has expired (ExpiredToken, 400): get new credentials; asked with a key of "
             "container");
 }
 
