@@ -276,7 +276,11 @@ Result<Plan> plan_profile(const Profiles& profiles, std::string_view profile) {
   std::vector<std::string> seen;
   std::string name(profile);
   for (;;) {
-    if (!profiles.profiles.contains(name)) return bad_profile(name, "there is none of this name");
+    if (!profiles.profiles.contains(name)) {
+      if (seen.empty()) return bad_profile(name, "there is none of this name");
+      return bad_profile(seen.back(), "its source_profile is '" + shown(name) +
+                                          "', but there is none of this name");
+    }
     const ProfilePlanner planner(profiles, name);
     const std::string source = planner.get("source_profile");
     // A profile may be its own source: its role is assumed with the keys beside it.
@@ -298,7 +302,8 @@ Result<Plan> plan_profile(const Profiles& profiles, std::string_view profile) {
     Result<Plan> plan = has_role ? planner.role_base() : planner.own();
     if (!plan) return plan;
     if (!roles.empty() && std::holds_alternative<std::monostate>(plan->base))
-      return planner.bad("it is a source_profile, but holds no credentials");
+      return planner.bad("it is the source_profile of '" + shown(seen.back()) +
+                         "', but holds no credentials");
     plan->roles.insert(plan->roles.end(), roles.rbegin(), roles.rend());
     return plan;
   }

@@ -170,12 +170,15 @@ TEST(Plan, Roles) {
 TEST(Plan, WhatIsWrongIsSaid) {
   EXPECT_EQ(plan("[profile q]"), "profile 'p': there is none of this name");
   EXPECT_EQ(plan("[profile p]\nrole_arn=a\nsource_profile=q"),
-            "profile 'q': there is none of this name");
+            "profile 'p': its source_profile is 'q', but there is none of this name");
+  EXPECT_EQ(plan("[profile p]\nrole_arn=a\nsource_profile=q\n[profile q]\nrole_arn=b\n"
+                 "source_profile=r"),
+            "profile 'q': its source_profile is 'r', but there is none of this name");
   EXPECT_EQ(plan("[profile p]\nrole_arn=a\nsource_profile=q\n[profile q]\nrole_arn=b\n"
                  "source_profile=p"),
             "profile 'p': source_profile goes in a circle over 'p'");
   EXPECT_EQ(plan("[profile p]\nrole_arn=a\nsource_profile=q\n[profile q]\nregion=r"),
-            "profile 'q': it is a source_profile, but holds no credentials");
+            "profile 'q': it is the source_profile of 'p', but holds no credentials");
   EXPECT_EQ(plan("[profile p]\nrole_arn=a"),
             "profile 'p': role_arn needs source_profile, credential_source or "
             "web_identity_token_file");
