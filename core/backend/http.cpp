@@ -44,7 +44,7 @@ class PlainDialect final : public Dialect {
     return std::move(*next);
   }
 
-  Error explain(const http::Head& head, std::string_view) const override {
+  Error explain(const http::Target&, const http::Head& head, std::string_view) const override {
     const Code code = code_of_status(head.status);
     const std::string number = " (" + std::to_string(head.status) + ")";
     if (is_redirect(head.status)) return {code, "a redirect to nowhere" + number};

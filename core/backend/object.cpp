@@ -447,7 +447,7 @@ Error HttpObject::error_of(const http::Target& target, const Answer& answer) con
   if (head.status == 412)
     return {Code::stale, "the object changed since it was opened (" + status_text(head) + ")"};
   if (head.status == 407) return {Code::denied, "the proxy wants a login (407)"};
-  Error error = dialect_->explain(head, answer.text());
+  Error error = dialect_->explain(target, head, answer.text());
   if (target.origin() != dialect_->home().origin())
     error.message = "redirected to " + target.origin() + ": " + error.message;
   return error;

@@ -59,8 +59,9 @@ class Dialect {
     return false;
   }
 
-  // What an answer means that is none of 200, 206, 412, 416. `body` may be cut off.
-  virtual Error explain(const http::Head& head, std::string_view body) const = 0;
+  // What an answer from `target` means that is none of 200, 206, 412, 416. `body` may be cut off.
+  virtual Error explain(const http::Target& target, const http::Head& head,
+                        std::string_view body) const = 0;
 };
 
 // By its number alone, as RFC 9110 has it.

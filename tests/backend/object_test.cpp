@@ -470,7 +470,7 @@ class CountingDialect final : public Dialect {
       request.headers.push_back(field.name + ": " + field.value);
     return request;
   }
-  Error explain(const http::Head& head, std::string_view) const override {
+  Error explain(const http::Target&, const http::Head& head, std::string_view) const override {
     return {code_of_status(head.status), status_text(head)};
   }
 

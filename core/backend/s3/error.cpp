@@ -12,7 +12,7 @@ namespace r3map::backend::s3 {
 namespace {
 
 // What only the answer or the asker can add to a remedy.
-enum class Detail { none, asker, clock, region, tier };
+enum class Detail { none, asker, url, clock, region, tier };
 
 struct Known {
   std::string_view name;
@@ -27,8 +27,9 @@ constexpr std::string_view kArchived = "the object is archived";
 constexpr std::string_view kElsewhere = "the bucket is in another region";
 
 constexpr std::array kKnown = {
-    Known{"NoSuchKey", Code::not_found, "no such key"},
-    Known{"NoSuchBucket", Code::not_found, "no such bucket", "check its name and endpoint_url"},
+    Known{"NoSuchKey", Code::not_found, "no such key", "", Detail::url},
+    Known{"NoSuchBucket", Code::not_found, "no such bucket", "check its name and endpoint_url",
+          Detail::url},
     Known{"NoSuchVersion", Code::not_found, "no such version", "check version_id"},
     Known{"AccessDenied", Code::denied, "access denied", "", Detail::asker},
     Known{"AllAccessDisabled", Code::denied, "the bucket's owner has disabled all access",
@@ -98,9 +99,21 @@ std::string asker_text(const Asker& asker) {
   if (asker.key.empty()) return "asked without credentials";
   static constexpr size_t kShown = 4;
   std::string text = "asked with a key";
-  if (asker.key.size() >= 2 * kShown)
-    text = "asked with key …" + shown(std::string_view(asker.key).substr(asker.key.size() - kShown));
+  const std::string_view key = asker.key;
+  if (key.size() >= 2 * kShown)
+    text = "asked with key …" + shown(key.substr(key.size() - kShown));
   return asker.source.empty() ? text : text + " of " + asker.source;
+}
+
+// Shows a bucket that stands in endpoint_url as well, and a store that is another than was meant.
+std::string url_text(const Asker& asker) {
+  return asker.url.empty() ? std::string() : "asked for " + shown(asker.url);
+}
+
+// "check token", "asked for …" → "check token; asked for …".
+std::string joined(std::string remedy, const std::string& detail) {
+  if (remedy.empty()) return detail;
+  return detail.empty() ? remedy : std::move(remedy) + "; " + detail;
 }
 
 // " (17 min behind the store's)", as the answer's Date has it.
@@ -117,7 +130,8 @@ std::string remedy_text(const Known& known, const http::Head& head, const ErrorT
   const std::string text(known.remedy);
   switch (known.detail) {
     case Detail::none: return text;
-    case Detail::asker: return text.empty() ? asker_text(asker) : text + "; " + asker_text(asker);
+    case Detail::asker: return joined(text, asker_text(asker));
+    case Detail::url: return joined(text, url_text(asker));
     case Detail::clock: return text + clock_text(head, asker.now);
     case Detail::region: return error.region.empty() ? text : text + "=" + shown(error.region);
     case Detail::tier:
@@ -184,6 +198,7 @@ Error explain_error(const http::Head& head, std::string_view body, const Asker& 
   std::string remedy;
   if (known) remedy = remedy_text(*known, head, error, asker);
   else if (code == Code::denied) remedy = asker_text(asker);
+  else if (code == Code::not_found) remedy = url_text(asker);
   if (!remedy.empty()) text += ": " + remedy;
   return {code, text};
 }

@@ -21,11 +21,12 @@ ErrorText parse_error(const http::Head& head, std::string_view body);
 // Where to ask instead, for an answer that sends us to another region; empty for any other.
 std::string region_of(const http::Head& head, const ErrorText& error);
 
-// Who has asked, and when.
+// Who has asked, when and for what.
 struct Asker {
   std::string key;     // its id; empty: anonymous
   std::string source;  // where the key comes from: "the environment"
   std::chrono::sys_seconds now;
+  std::string url = {};  // fit for a message: without a query
 };
 
 // What happened, S3's code, the status, the request's id, and what to do about it:

@@ -68,13 +68,24 @@ class S3Dialect final : public Dialect {
     return provider_ && rejects_keys(parse_error(head, body)) && provider_->reject(signed_at);
   }
 
-  Error explain(const http::Head& head, std::string_view body) const override {
-    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-    if (!provider_) return explain_error(head, body, {"", "", now});
-    return explain_error(head, body, {provider_->credentials().key, provider_->source(), now});
+  Error explain(const http::Target& target, const http::Head& head,
+                std::string_view body) const override {
+    Asker asker;
+    asker.now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    asker.url = target.origin() + path_of(target);
+    if (provider_) {
+      asker.key = provider_->credentials().key;
+      asker.source = provider_->source();
+    }
+    return explain_error(head, body, asker);
   }
 
  private:
+  // Without the query; a key's question mark is %3F.
+  static std::string path_of(const http::Target& target) {
+    return target.path.substr(0, target.path.find('?'));
+  }
+
   void sign(const http::Target& target, std::vector<http::Field>& fields) const {
     const Credentials& credentials = provider_->credentials();
     const Scope scope{std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()),
@@ -85,7 +96,7 @@ class S3Dialect final : public Dialect {
     if (!credentials.token.empty())
       fields.push_back({"x-amz-security-token", credentials.token});
     Signable signable;
-    signable.path = target.path.substr(0, target.path.find('?'));  // of a key it is %3F
+    signable.path = path_of(target);
     if (!object_.version_id.empty()) signable.query = {{"versionId", object_.version_id}};
     signable.fields = fields;
     signable.payload_hash = kEmptyHash;

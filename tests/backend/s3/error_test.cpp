@@ -47,6 +47,22 @@ TEST(S3Error, KnownCodes) {
   EXPECT_EQ(code_of(400, "KMS.NotFoundException"), Code::denied);
 }
 
+TEST(S3Error, WhatIsNotFoundIsNamedAsItWasAskedFor) {
+  Asker asker = kAsker;
+  asker.url = "http://host:9000/data/data/x";
+  const auto said = [&](const std::string& body) {
+    return explain_error(head(404), body, asker).message;
+  };
+  EXPECT_EQ(said(xml("NoSuchKey")),
+            "no such key (NoSuchKey, 404): asked for http://host:9000/data/data/x");
+  EXPECT_EQ(said(xml("NoSuchBucket")),
+            "no such bucket (NoSuchBucket, 404): check its name and endpoint_url; asked for "
+            "http://host:9000/data/data/x");
+  EXPECT_EQ(said(""), "not found (404): asked for http://host:9000/data/data/x");
+  asker.url += std::string(3000, 'y');
+  EXPECT_LT(said("").size(), 300u);
+}
+
 TEST(S3Error, ARefusalNamesTheKeyButNotAllOfIt) {
   EXPECT_EQ(message(403, "AccessDenied"),
             "access denied (AccessDenied, 403, request id R1): "

@@ -55,7 +55,6 @@ TEST_F(S3Test, Reads) {
 
 TEST_F(S3Test, SaysWhatTheStoreSays) {
   const std::pair<const char*, const char*> cases[] = {
-      {"s3://no-such-key/x", "no such key (NoSuchKey, 404)"},
       {"s3://forbidden-xml/x",
        "access denied (AccessDenied, 403, request id R3MAP): asked with a key of the options"},
       {"s3://s3-error/x",
@@ -70,6 +69,20 @@ TEST_F(S3Test, SaysWhatTheStoreSays) {
     ASSERT_FALSE(object);
     EXPECT_EQ(object.error().message, message);
   }
+}
+
+// A bucket's name in endpoint_url stands twice in what is asked for.
+TEST_F(S3Test, WhatIsNotFoundIsNamedAsItWasAskedFor) {
+  const std::string endpoint = "http://" + server_.address();
+  const auto refusal = [&](const std::string& at, resource::Options options) {
+    options["anon"] = "true";
+    return open_at(at, "s3://no-such-key/a b", std::move(options)).error().message;
+  };
+  EXPECT_EQ(refusal(endpoint + "/no-such-key", {}),
+            "no such key (NoSuchKey, 404): asked for " + endpoint +
+                "/no-such-key/no-such-key/a%20b");
+  EXPECT_EQ(refusal(endpoint, {{"version_id", "v1"}}),
+            "no such key (NoSuchKey, 404): asked for " + endpoint + "/no-such-key/a%20b");
 }
 
 TEST_F(S3Test, ARedirectToAnotherRegionIsSignedAgain) {
