@@ -1,9 +1,13 @@
 #include "http/transfer.hpp"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cctype>
 #include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -21,6 +25,22 @@ std::string host_of(std::string_view url) {
   if (begin == std::string_view::npos) return std::string(url);
   url.remove_prefix(begin + 3);
   return std::string(url.substr(0, url.find_first_of("/?#")));
+}
+
+// Of "https://host:1/x" 1.
+uint16_t port_of(std::string_view url) {
+  uint16_t port = url.starts_with("https:") ? 443 : 80;
+  const std::string host = host_of(url);
+  const size_t colon = host.rfind(':');
+  if (colon != std::string::npos && host.find(']', colon) == std::string::npos)
+    std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
+  return port;
+}
+
+uint16_t port_of(const curl_sockaddr& address) {
+  sockaddr_in either{};  // IPv6 has the port at the same place
+  std::memcpy(&either, &address.addr, sizeof either);
+  return ntohs(either.sin_port);
 }
 
 std::string lower_first(std::string text) {
@@ -148,6 +168,7 @@ void Transfer::begin_anew() {
 
 curl_socket_t Transfer::on_open(void* self, curlsocktype, curl_sockaddr* address) {
   auto& transfer = *static_cast<Transfer*>(self);
+  transfer.asked_port_ = port_of(*address);
   const int fd =
       transfer.common.connections.open(address->family, address->socktype, address->protocol);
   transfer.no_descriptor_ = fd < 0 && (errno == EMFILE || errno == ENFILE);
@@ -226,6 +247,40 @@ std::optional<Failure> Transfer::proxy_failure() const {
   return failed(Code::network, "the proxy does not connect" + number);
 }
 
+// The one that this request may go by.
+std::optional<Proxy> Transfer::proxy() const {
+  if (request.direct) return std::nullopt;
+  if (!request.proxy.empty()) return parse_proxy(request.proxy);
+  // Where libcurl has looked just before.
+  return proxy_of_environment(request.url.substr(0, request.url.find(':')),
+                              [](const char* name) { return std::getenv(name); });
+}
+
+// Whether it is the way to the proxy that failed. libcurl tells so in 8.7 and later only.
+bool Transfer::failed_at(const Proxy& proxy, CURLcode code) const {
+  if (code == CURLE_COULDNT_RESOLVE_PROXY) return true;
+  curl_off_t connected = 0;  // microseconds
+  long tunnel = 0;
+  curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
+  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+  switch (code) {
+    case CURLE_COULDNT_CONNECT: break;
+    case CURLE_OPERATION_TIMEDOUT:
+      if (connected > 0) return false;
+      break;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+      if (!proxy.secure || tunnel > 0) return false;
+      break;
+    default: return false;
+  }
+  if (!request.proxy.empty()) return true;
+  // no_proxy may have excepted the host from what the environment names.
+  if (asked_port_ != proxy.port) return false;
+  const std::string_view text = curl_text.data();
+  return port_of(request.url) != proxy.port || text.find(proxy.host) != std::string_view::npos;
+}
+
 // libcurl's words, but for those that quote a proxy's URL, which may hold a password.
 std::string Transfer::detail(CURLcode code) const {
   const std::string_view text = curl_text.data();
@@ -239,10 +294,16 @@ Failure Transfer::failure(CURLcode code) const {
   if (no_descriptor_ || (may_want_a_descriptor(code) && out_of_descriptors()))
     return failed(Code::network, "too many open files: raise the limit (ulimit -n)");
   const std::string detail = this->detail(code);
+  const std::optional<Proxy> proxy = this->proxy();
+  const bool blamed = proxy && failed_at(*proxy, code);
+  const auto failed = [&](Code reason, const std::string& what) {
+    return fail(reason, (blamed ? "proxy " + proxy->name() : host) + ": " + what);
+  };
   switch (code) {
     case CURLE_URL_MALFORMAT: return failed(Code::invalid, "malformed URL");
     case CURLE_COULDNT_RESOLVE_HOST: return failed(Code::not_found, "no such host");
-    case CURLE_COULDNT_RESOLVE_PROXY: return failed(Code::network, "no such proxy");
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return failed(Code::network, blamed ? "no such host" : "no such proxy");
     case CURLE_COULDNT_CONNECT: {
       long error = 0;
       curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);

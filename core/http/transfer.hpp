@@ -12,6 +12,7 @@
 
 #include "http/authorities.hpp"
 #include "http/connections.hpp"
+#include "http/proxy.hpp"
 #include "http/queues.hpp"
 #include "http/request.hpp"
 #include "loop/event.hpp"
@@ -70,6 +71,8 @@ struct Transfer : Slot {
   std::string detail(CURLcode code) const;
   Failure failure(CURLcode code) const;
   std::optional<Failure> proxy_failure() const;
+  std::optional<Proxy> proxy() const;
+  bool failed_at(const Proxy& proxy, CURLcode code) const;
 
   static curl_socket_t on_open(void* self, curlsocktype, curl_sockaddr* address);
   static int on_request(void* self, char* remote_ip, char* local_ip, int remote_port,
@@ -81,6 +84,7 @@ struct Transfer : Slot {
   HeadParser parser_;
   bool head_given_ = false;
   bool no_descriptor_ = false;  // for a socket
+  uint16_t asked_port_ = 0;     // to which the last socket was to be connected
   std::optional<Error> refusal_;  // the receiver's or ours, from inside a callback
 };
 

@@ -17,11 +17,13 @@ class NoReceiver : public Receiver {
 
 class TransferTest : public test::LoopTest {
  protected:
-  // What a request ends with after libcurl's `code`.
-  std::string said(CURLcode code, std::vector<std::string> headers = {}) {
+  // What a request ends with after libcurl's `code` and `text`.
+  std::string said(CURLcode code, std::vector<std::string> headers = {},
+                   const std::string& text = "", const std::string& proxy = "") {
     Request request;
     request.url = "https://host:1/x?secret";
     request.headers = std::move(headers);
+    request.proxy = proxy;
     std::string message;
     on_loop([&] {
       Common common{*loop_, {}, {}, {}};
@@ -29,6 +31,7 @@ class TransferTest : public test::LoopTest {
       Transfer transfer(common, std::move(request), receiver, [] {});
       CURL* easy = curl_easy_init();
       const Result<> attached = transfer.attach(easy);
+      text.copy(transfer.curl_text.data(), transfer.curl_text.size() - 1);
       const Result<> ended = attached ? transfer.verdict(code) : attached;
       message = std::string(code_name(ended.error().code)) + " " + ended.error().message;
       EXPECT_EQ(transfer.detach(), easy);
@@ -49,6 +52,20 @@ TEST_F(TransferTest, Errors) {
       {CURLE_OUT_OF_MEMORY, "EPROTO host:1: malformed answer: its header is too long"},
   };
   for (const auto& [code, message] : rows) EXPECT_EQ(said(code), message);
+}
+
+TEST_F(TransferTest, AProxyIsBlamedForItself) {
+  const auto by = [&](CURLcode code, const std::string& which) {
+    return said(code, {}, "", which);
+  };
+  const std::string proxy = "http://user:secret@proxy:3128";
+  EXPECT_EQ(by(CURLE_COULDNT_RESOLVE_PROXY, proxy), "ENETWORK proxy proxy:3128: no such host");
+  EXPECT_EQ(by(CURLE_COULDNT_CONNECT, proxy).find("ENETWORK proxy proxy:3128: can't connect"), 0u);
+  EXPECT_EQ(by(CURLE_OPERATION_TIMEDOUT, proxy),
+            "ENETWORK proxy proxy:3128: no connection within 10 s");
+  EXPECT_EQ(by(CURLE_SSL_CONNECT_ERROR, "https://proxy").find("ENETWORK proxy proxy:443: TLS"), 0u);
+  EXPECT_EQ(by(CURLE_SSL_CONNECT_ERROR, proxy).find("ENETWORK host:1: TLS"), 0u);
+  EXPECT_EQ(by(CURLE_COULDNT_RESOLVE_HOST, proxy), "ENOENT host:1: no such host");
 }
 
 TEST_F(TransferTest, HeadersCannotBeSmuggledIn) {

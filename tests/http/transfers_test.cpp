@@ -377,6 +377,29 @@ TEST_F(TransfersTest, AServerThatDiesMeanwhile) {
   EXPECT_EQ(get("ok/x", after).error().code, Code::network);
 }
 
+TEST_F(TransfersTest, AProxyThatIsNotThereIsNamed) {
+  const auto said = [&](const std::string& url, const std::string& proxy) {
+    Recorder recorder;
+    Request by = request("x");
+    by.url = url;
+    by.proxy = proxy;
+    return get(by, recorder).error().message;
+  };
+  const std::string dead = "http://user:topsecret@127.0.0.1:1";
+  const std::string refused = "proxy 127.0.0.1:1: can't connect: connection refused";
+  EXPECT_EQ(said("http://host.invalid/x", dead), refused);
+  EXPECT_EQ(said("https://host.invalid/x", dead), refused);
+  EXPECT_EQ(said("http://host.invalid:1/x", dead), refused);
+  for (const char* name : {"http_proxy", "https_proxy"}) setenv(name, dead.c_str(), 1);
+  EXPECT_EQ(said("http://host.invalid/x", ""), refused);
+  EXPECT_EQ(said("https://host.invalid/x", ""), refused);
+  EXPECT_EQ(said("http://host.invalid:1/x", ""), refused) << "by libcurl's text";
+  setenv("no_proxy", "127.0.0.2,127.0.0.3", 1);
+  EXPECT_EQ(said("http://127.0.0.2:2/x", ""), "127.0.0.2:2: can't connect: connection refused");
+  EXPECT_EQ(said("http://127.0.0.3:1/x", ""), "127.0.0.3:1: can't connect: connection refused");
+  for (const char* name : {"http_proxy", "https_proxy", "no_proxy"}) unsetenv(name);
+}
+
 // libcurl's own words quote the whole URL.
 TEST_F(TransfersTest, AProxysPasswordIsNotTold) {
   Recorder recorder;

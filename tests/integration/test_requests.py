@@ -221,6 +221,15 @@ def test_a_proxy_by_the_environment(nginx, tls_minio, proxy):
     assert len(proxy.requests()) > asked, "the option goes before the environment"
 
 
+def test_a_dead_proxy_is_named():
+    dead = "http://user:topsecret@127.0.0.1:1"
+    for scheme in ("http", "https"):
+        for options, env in (({"proxy": dead}, {}), ({}, {f"{scheme}_proxy": dead})):
+            said = open_in_child(f"{scheme}://example.org/x", options, env)
+            assert "proxy 127.0.0.1:1: can't connect: connection refused" in said
+            assert "topsecret" not in said
+
+
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 def test_a_proxy_with_a_login(nginx, tls_minio, guarded_proxy, secure):
     url = nginx.put("by-proxy", DATA)
