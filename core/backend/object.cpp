@@ -122,7 +122,9 @@ Result<HttpOptions> parse_http_options(const resource::Options& options) {
   if (const auto bundle = options.find("ca_bundle"); bundle != options.end())
     result.ca_bundle = bundle->second;
   Result<bool> verify = parse_flag(options, "verify", true);
-  if (!verify) return fail(std::move(verify.error()));
+  // To others it may also be a file.
+  if (!verify)
+    return fail(verify.error().code, verify.error().message + "; ca_bundle= takes a file");
   result.verify = *verify;
   if (const auto proxy = options.find("proxy"); proxy != options.end()) {
     const Result<http::Target> at = http::parse_target(proxy->second);

@@ -49,6 +49,19 @@ std::string lower_first(std::string text) {
   return text;
 }
 
+// What to do about what OpenSSL says.
+const char* remedy_of(std::string_view detail) {
+  const auto says = [&](std::string_view text) {
+    return detail.find(text) != std::string_view::npos;
+  };
+  if (says("wrong version number")) return " (no TLS there: http://?)";
+  // Not so where a certificate has expired, or is another host's.
+  if (says("self-signed certificate") || says("self signed certificate") ||
+      says("issuer certificate") || says("verify the first certificate"))
+    return " (ca_bundle= names other authorities)";
+  return "";
+}
+
 // What libcurl says when it could not open a socket, a file or a pipe, as well as in other cases.
 bool may_want_a_descriptor(CURLcode code) {
   return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
@@ -315,9 +328,11 @@ Failure Transfer::failure(CURLcode code) const {
       return failed(Code::network, "no connection within " +
                                        std::to_string(limits::kConnectTimeout.count()) + " s");
     case CURLE_PEER_FAILED_VERIFICATION:
-      return failed(Code::denied, "the server's certificate is refused: " + detail);
+      return failed(Code::denied,
+                    "the server's certificate is refused: " + detail + remedy_of(detail));
     case CURLE_SSL_CACERT_BADFILE: return failed(Code::invalid, "unusable CA bundle: " + detail);
-    case CURLE_SSL_CONNECT_ERROR: return failed(Code::network, "TLS: " + detail);
+    case CURLE_SSL_CONNECT_ERROR:
+      return failed(Code::network, "TLS: " + detail + remedy_of(detail));
     case CURLE_GOT_NOTHING:
       return failed(Code::network, "the server closed the connection without an answer");
     case CURLE_PARTIAL_FILE:

@@ -57,6 +57,12 @@ TEST_F(HttpTest, ChecksOptions) {
   EXPECT_TRUE(open(server_.url("ok/x"), {{"pin", "auto"}, {"verify", "false"}}));
 }
 
+// boto's takes a file, too.
+TEST_F(HttpTest, VerifyIsNoFile) {
+  EXPECT_EQ(open(server_.url("ok/x"), {{"verify", "/path/c.pem"}}).error().message,
+            "verify is true or false, not '/path/c.pem'; ca_bundle= takes a file");
+}
+
 TEST_F(HttpTest, NeverShowsThePassword) {
   for (const char* path :
        {"404/x", "403/x", "garbage/x", "reset-on-accept/x", "status/code=401/x"}) {

@@ -54,6 +54,24 @@ TEST_F(TransferTest, Errors) {
   for (const auto& [code, message] : rows) EXPECT_EQ(said(code), message);
 }
 
+TEST_F(TransferTest, TlsErrorsSayWhatToDo) {
+  const auto tls = [&](CURLcode code, const std::string& text) { return said(code, {}, text); };
+  EXPECT_EQ(tls(CURLE_SSL_CONNECT_ERROR, "error:0A00010B:SSL routines::wrong version number"),
+            "ENETWORK host:1: TLS: error:0A00010B:SSL routines::wrong version number (no TLS "
+            "there: http://?)");
+  EXPECT_EQ(tls(CURLE_SSL_CONNECT_ERROR, "error:x"), "ENETWORK host:1: TLS: error:x");
+  const std::string refused = "EACCES host:1: the server's certificate is refused: ";
+  for (const std::string text : {"SSL certificate problem: self-signed certificate",
+                                 "SSL certificate problem: self signed certificate in certificate "
+                                 "chain",
+                                 "SSL certificate problem: unable to get local issuer certificate",
+                                 "SSL certificate problem: unable to verify the first certificate"})
+    EXPECT_EQ(tls(CURLE_PEER_FAILED_VERIFICATION, text),
+              refused + text + " (ca_bundle= names other authorities)");
+  const std::string expired = "SSL certificate problem: certificate has expired";
+  EXPECT_EQ(tls(CURLE_PEER_FAILED_VERIFICATION, expired), refused + expired);
+}
+
 TEST_F(TransferTest, AProxyIsBlamedForItself) {
   const auto by = [&](CURLcode code, const std::string& which) {
     return said(code, {}, "", which);

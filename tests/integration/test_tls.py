@@ -85,9 +85,9 @@ def test_the_environment_names_the_system_s_authorities(tls, tmp_path, variable)
 
 
 @pytest.mark.parametrize("kind, trusted, message", [
-    ("good", False, "certificate"),
+    ("good", False, r"certificate.*\(ca_bundle= names other authorities\)$"),
     ("misnamed", True, "certificate.*host name"),
-    ("expired", True, "certificate.*expired"),
+    ("expired", True, "certificate.*expired$"),
 ])
 def test_refusals(tls, kind, trusted, message):
     options = tls.trust if trusted else {}
@@ -117,7 +117,7 @@ def test_one_trust_is_not_lent_to_the_next(tls):
 
 
 def test_the_wrong_protocol(tls):
-    with pytest.raises(r3map.NetworkError, match="TLS"):
+    with pytest.raises(r3map.NetworkError, match=r"TLS: .*\(no TLS there: http://\?\)$"):
         r3map.open(url(tls, "plain"), storage_options=tls.trust)
     with pytest.raises(r3map.InvalidError, match="400"):  # nginx says so, in HTTP
         r3map.open(url(tls, "good", scheme="http"))
