@@ -76,14 +76,16 @@ class LoggingSink final : public resource::BufferSink {
   const std::string& name_;
 };
 
-// A slow line is none that fails: the deadline begins anew whenever its time has brought something.
+// A slow line is none that fails: the deadline begins anew whenever its time has brought something,
+// of a page at least, as for regions. (One that drips would never end.)
 Task<Result<>> read_all(ResourceObject& object, Range range, LoggingSink& sink) {
   for (uint64_t before = 0;; before = sink.received()) {
     auto reading = object.resource->read(range_between(range.offset + before, range.end()),
                                          request_within(object.deadline, object.stop.get_token()),
                                          sink);
     Result<> done = co_await reading;
-    if (done || done.error().code != Code::timed_out || sink.received() == before) co_return done;
+    if (done || done.error().code != Code::timed_out || sink.received() < before + kPage)
+      co_return done;
   }
 }
 

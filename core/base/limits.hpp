@@ -47,6 +47,7 @@ inline constexpr size_t kBulkConnections = 48;  // of these, what nobody waits f
 inline constexpr size_t kDemandConnections = 8;  // of these, only page faults may use
 inline constexpr size_t kLaneConnections = 32;  // of a thread that receives large answers
 inline constexpr size_t kLaneBulkConnections = 24;  // of these, what nobody waits for may use
+inline constexpr size_t kLaneDemandConnections = 4;  // of these, only page faults may use
 inline constexpr uint64_t kLargeAnswer = 2 << 20;  // received on a thread of its own
 inline constexpr size_t kRedirects = 5;  // one after the other
 inline constexpr size_t kQueuedRequests = 1 << 16;

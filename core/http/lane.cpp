@@ -24,8 +24,8 @@ Result<std::unique_ptr<Lane>> Lane::start(loop::Loop& home) {
   Result<> opened;
   lane->loop_->call([&] {
     Result<std::unique_ptr<Transfers>> transfers =
-        Transfers::open(*lane->loop_, {.all = limits::kLaneConnections,
-                                       .bulk = limits::kLaneBulkConnections});
+        Transfers::open(*lane->loop_, {limits::kLaneConnections, limits::kLaneDemandConnections,
+                                       limits::kLaneBulkConnections});
     if (transfers)
       lane->transfers_ = std::move(*transfers);
     else
@@ -65,8 +65,12 @@ loop::Task<Result<>> Lane::perform(Request request, Receiver& receiver) {
 
 // On the lane's thread.
 loop::Task<void> Lane::run(Request request, Receiver& receiver, Errand& errand) {
-  auto performing = transfers_->perform(std::move(request), receiver);
-  Result<> result = co_await performing;
+  // Accepted before a shutdown that has overtaken it: given up, and not refused.
+  Result<> result = fail(Code::canceled, "closed");
+  if (!transfers_->closed()) {
+    auto performing = transfers_->perform(std::move(request), receiver);
+    result = co_await performing;
+  }
   home_.post([&errand, result = std::move(result)]() mutable {
     errand.result.emplace(std::move(result));
     errand.done.set();

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 #include "base/limits.hpp"
 
@@ -107,11 +108,35 @@ Result<Trace> read_trace(const std::string& path) {
 
 // ---- recording ------------------------------------------------------------------------------
 
+namespace {
+
+// Where a trace is to be: a link stays what it is, and only a file is replaced.
+Result<std::string> place_of(const std::string& path) {
+  struct stat about{};
+  if (lstat(path.c_str(), &about) < 0) {
+    if (errno == ENOENT) return path;
+    return fail_errno("can't write the trace " + path, errno);
+  }
+  const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
+                                                         &std::free);
+  if (!real || stat(real.get(), &about) < 0)
+    return fail_errno("can't write the trace " + path, errno);
+  if (!S_ISREG(about.st_mode))
+    return fail(Code::invalid, "can't write the trace " + path + ": not a file");
+  return std::string(real.get());
+}
+
+}  // namespace
+
 loop::Task<Result<std::unique_ptr<TraceRecorder>>> TraceRecorder::open(loop::WorkerPool& workers,
                                                                        std::string path,
                                                                        uint64_t size) {
-  std::string temporary = path + ".XXXXXX" + std::string(kTemporarySuffix);
+  std::string temporary;
   auto creating = workers.run(loop::Priority::urgent, [&]() -> Result<int> {
+    Result<std::string> place = place_of(path);
+    if (!place) return fail(std::move(place.error()));
+    path = std::move(*place);
+    temporary = path + ".XXXXXX" + std::string(kTemporarySuffix);
     const int file = mkostemps(temporary.data(), static_cast<int>(kTemporarySuffix.size()),
                                O_CLOEXEC);
     if (file < 0) return fail_errno("can't write the trace " + path, errno);

@@ -62,5 +62,39 @@ TEST_F(LaneTest, ShutdownEndsThemAll) {
   EXPECT_EQ(get(large("ok/x"), late).error().code, Code::unsupported);
 }
 
+// The shutdown comes to the lane together with requests that it has not seen yet.
+TEST_F(LaneTest, WhatAShutdownOvertakesIsGivenUpAndNotRefused) {
+  for (int round = 0; round < 20; ++round) {
+    std::deque<Recorder> recorders(20);
+    Recorder first;
+    EXPECT_TRUE(get(large("ok/size=10/x"), first));  // there is a lane
+    on_loop([&] {
+      for (Recorder& recorder : recorders) group_.spawn(keep(large("ok/x"), recorder));
+      loop_->post([&] { client_->shutdown(); });
+    });
+    wait_for_all();
+    for (Recorder& recorder : recorders)
+      EXPECT_TRUE(*recorder.result || recorder.result->error().code == Code::canceled);
+    TearDown();
+    SetUp();
+  }
+}
+
+// Hosts that keep every connection busy for ever leave some to those who are waited for.
+TEST_F(LaneTest, BulkLeavesConnectionsToOthers) {
+  std::stop_source stop;
+  std::deque<Recorder> stalled;
+  for (size_t i = 0; i < 3 * limits::kLaneConnections; ++i) {
+    Request asked = large("drip/n=1/ms=1000/x");
+    asked.stop = stop.get_token();
+    start(asked, stalled.emplace_back());
+  }
+  Recorder wanted, demand;
+  EXPECT_TRUE(get(large("ok/size=10/x", Priority::wanted), wanted));
+  EXPECT_TRUE(get(large("ok/size=10/x", Priority::demand), demand));
+  on_loop([&] { stop.request_stop(); });
+  wait_for_all();
+}
+
 }  // namespace
 }  // namespace r3map::http

@@ -135,6 +135,29 @@ TEST_F(TraceFile, ANameThatIsTakenByAFolderIsAnErrorAndLeavesNothing) {
   EXPECT_EQ(files(), 1u);
 }
 
+// A rename would put a file where the device was: /dev/null, for root.
+TEST_F(TraceFile, OnlyFilesAreReplaced) {
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  std::filesystem::create_symlink("pipe", path("link to a pipe"));
+  std::filesystem::create_symlink("nowhere", path("link to nothing"));
+  for (const char* name : {"pipe", "link to a pipe"}) {
+    const Result<> recorded = record(path(name), {{0, 4096}});
+    ASSERT_FALSE(recorded) << name;
+    EXPECT_EQ(recorded.error().code, Code::invalid);
+  }
+  EXPECT_EQ(record(path("link to nothing"), {}).error().code, Code::not_found);
+  EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
+  EXPECT_EQ(files(), 3u);
+}
+
+TEST_F(TraceFile, ALinkStaysWhatItIs) {
+  ASSERT_TRUE(record(path("trace"), {{0, 4096}}));
+  std::filesystem::create_symlink("trace", path("link"));
+  ASSERT_TRUE(record(path("link"), {{8192, 4096}}));
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+  EXPECT_EQ(read_trace(path("trace"))->entries[0].range.offset, 8192u);
+}
+
 TEST_F(TraceFile, WhatIsNoFileIsNotRead) {
   EXPECT_EQ(read_trace(path("missing")).error().code, Code::not_found);
   EXPECT_EQ(read_trace(folder_).error().code, Code::invalid);
