@@ -78,7 +78,7 @@ class LoggingSink final : public resource::BufferSink {
 
 // A slow line is none that fails: the deadline begins anew whenever its time has brought something,
 // of a page at least, as for regions. (One that drips would never end.)
-Task<Result<>> read_all(ResourceObject& object, Range range, LoggingSink& sink) {
+Task<Result<>> read_all(ResourceObject& object, Range range, resource::BufferSink& sink) {
   for (uint64_t before = 0;; before = sink.received()) {
     auto reading = object.resource->read(range_between(range.offset + before, range.end()),
                                          request_within(object.deadline, object.stop.get_token()),

@@ -18,7 +18,7 @@
 
 namespace r3map::backend {
 
-// What differs between servers. Thread: the home loop.
+// What differs between servers. Thread: the home loop, but for accept() and accept_first().
 class Dialect {
  public:
   virtual ~Dialect() = default;
@@ -41,7 +41,7 @@ class Dialect {
                                                        const http::Head& head,
                                                        std::string_view body) const = 0;
 
-  // What else a good answer must say.
+  // What else a good answer must say. Thread: any, by what is constant.
   virtual Result<> accept(const http::Head& head) const {
     (void)head;
     return {};
@@ -120,7 +120,7 @@ class HttpObject : public resource::Resource {
   Error error_of(const http::Target& target, const Answer& answer) const;
   loop::Task<Result<>> pause(loop::Clock::duration delay, const resource::Request& request);
   Result<> adopt(const http::Head& head, uint64_t size);
-  Result<> check_version(const http::Head& head) const;
+  Result<> check_version(const http::Head& head) const;  // thread: any, once it is open
   std::vector<http::Field> conditions(Range range) const;
   uint64_t serve_prefix(Range range, resource::Sink& sink);
 

@@ -49,6 +49,7 @@ inline constexpr size_t kLaneConnections = 32;  // of a thread that receives lar
 inline constexpr size_t kLaneBulkConnections = 24;  // of these, what nobody waits for may use
 inline constexpr size_t kLaneDemandConnections = 4;  // of these, only page faults may use
 inline constexpr uint64_t kLargeAnswer = 2 << 20;  // received on a thread of its own
+inline constexpr std::chrono::seconds kThreadAgain{5};  // after there could be none
 inline constexpr size_t kRedirects = 5;  // one after the other
 inline constexpr size_t kQueuedRequests = 1 << 16;
 

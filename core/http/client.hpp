@@ -1,6 +1,7 @@
-// The HTTP client: one request, one answer. Small answers come on the loop; large ones are received,
-// decrypted and landed on threads of their own, so that one core isn't the limit of what arrives, and
-// a page fault doesn't wait behind it. Knows nothing of ranges, versions or retries.
+// The HTTP client: one request, one answer. Small answers, as most page faults', come on the loop;
+// large ones are received, decrypted and landed on threads of their own, so that one core isn't the
+// limit of what arrives, and no small answer waits behind it. Knows nothing of ranges, versions or
+// retries.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,7 @@ class Lane;
 class Client {
  public:
   // `lanes`: so many threads for large answers, at most; started when there are any.
-  static Result<std::unique_ptr<Client>> open(loop::Loop& loop, size_t lanes = 2);
+  static Result<std::unique_ptr<Client>> open(loop::Loop& loop, size_t lanes);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -30,17 +31,20 @@ class Client {
   // For the end of the process: ends what is under way with Code::canceled; what comes later is
   // refused with refusal(). The libraries below may be cleaned up from here on.
   void shutdown();
-  bool closed() const { return transfers_->closed(); }
-  static Failure refusal() { return Transfers::refusal(); }  // for good: do not try again
+  bool closed() const { return closed_; }
+  static Failure refusal();  // for good: nobody is to try again
 
  private:
   Client(loop::Loop& loop, std::unique_ptr<Transfers> transfers, size_t lanes);
   Lane* lane_for(const Request& request);
+  Lane* start_lane();
 
   loop::Loop& loop_;
   std::unique_ptr<Transfers> transfers_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   size_t lanes_left_;  // that may still be started
+  loop::Clock::time_point not_before_{};  // of the next attempt to start one
+  bool closed_ = false;
 };
 
 }  // namespace r3map::http

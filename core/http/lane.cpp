@@ -17,30 +17,28 @@ struct Lane::Errand {
 Lane::Lane(loop::Loop& home, std::unique_ptr<loop::Loop> loop)
     : home_(home), loop_(std::move(loop)) {}
 
-Result<std::unique_ptr<Lane>> Lane::start(loop::Loop& home) {
+// The home loop doesn't wait for it: what it is asked for comes after its opening.
+Result<std::unique_ptr<Lane>> Lane::start(loop::Loop& home, const Authorities& authorities) {
   Result<std::unique_ptr<loop::Loop>> loop = loop::Loop::start("r3map-receive");
   if (!loop) return fail(std::move(loop.error()));
   std::unique_ptr<Lane> lane(new Lane(home, std::move(*loop)));
-  Result<> opened;
-  lane->loop_->call([&] {
-    Result<std::unique_ptr<Transfers>> transfers =
-        Transfers::open(*lane->loop_, {limits::kLaneConnections, limits::kLaneDemandConnections,
-                                       limits::kLaneBulkConnections});
-    if (transfers)
-      lane->transfers_ = std::move(*transfers);
-    else
-      opened = fail(std::move(transfers.error()));
+  lane->loop_->post([&self = *lane, authorities] {
+    self.transfers_ = Transfers::open(
+        *self.loop_,
+        {limits::kLaneConnections, limits::kLaneDemandConnections, limits::kLaneBulkConnections},
+        authorities);
   });
-  if (!opened) return fail(std::move(opened.error()));
   return lane;
 }
 
 Lane::~Lane() {
-  loop_->call([this] { transfers_.reset(); });
+  loop_->call([this] { transfers_ = nullptr; });
 }
 
 void Lane::shutdown() {
-  loop_->call([this] { transfers_->shutdown(); });
+  loop_->call([this] {
+    if (transfers_) (*transfers_)->shutdown();
+  });
 }
 
 loop::Task<Result<>> Lane::perform(Request request, Receiver& receiver) {
@@ -65,11 +63,12 @@ loop::Task<Result<>> Lane::perform(Request request, Receiver& receiver) {
 
 // On the lane's thread.
 loop::Task<void> Lane::run(Request request, Receiver& receiver, Errand& errand) {
-  // Accepted before a shutdown that has overtaken it: given up, and not refused.
-  Result<> result = fail(Code::canceled, "closed");
-  if (!transfers_->closed()) {
-    auto performing = transfers_->perform(std::move(request), receiver);
+  Result<> result;
+  if (transfers_) {
+    auto performing = (*transfers_)->perform(std::move(request), receiver);
     result = co_await performing;
+  } else {
+    result = fail(transfers_.error());
   }
   home_.post([&errand, result = std::move(result)]() mutable {
     errand.result.emplace(std::move(result));

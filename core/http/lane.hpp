@@ -11,7 +11,7 @@ namespace r3map::http {
 // Thread: the home loop's, its creation and destruction too. Outlives its tasks.
 class Lane {
  public:
-  static Result<std::unique_ptr<Lane>> start(loop::Loop& home);
+  static Result<std::unique_ptr<Lane>> start(loop::Loop& home, const Authorities& authorities);
   ~Lane();
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
@@ -28,7 +28,8 @@ class Lane {
 
   loop::Loop& home_;
   std::unique_ptr<loop::Loop> loop_;
-  std::unique_ptr<Transfers> transfers_;  // made, used and destroyed on loop_
+  // Made, used and destroyed on loop_.
+  Result<std::unique_ptr<Transfers>> transfers_ = nullptr;
   size_t requests_ = 0;
 };
 

@@ -25,7 +25,8 @@ Multi::~Multi() {
 }
 
 Result<> Multi::open() {
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return fail(Code::internal, "libcurl");
+  static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (initialized != CURLE_OK) return fail(Code::internal, "libcurl");
   multi_ = curl_multi_init();
   if (!multi_) return fail(Code::no_memory, "libcurl");
   curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &Multi::on_socket);

@@ -27,7 +27,8 @@ struct Request {
   Priority priority = Priority::bulk;
   uint64_t answer = 0;  // bytes of the body that will come, as far as known
   loop::Deadline deadline = loop::kNever;
-  std::stop_token stop;  // requested on the loop's thread, even from inside the receiver
+  // Requested on the loop's thread; from inside the receiver, too, where that is the receiver's.
+  std::stop_token stop;
 };
 
 // Takes one answer. Called inside libcurl, on the thread that receives: must not wait, nor call the

@@ -290,8 +290,11 @@ bool Transfer::failed_at(const Proxy& proxy, CURLcode code) const {
   if (!request.proxy.empty()) return true;
   // no_proxy may have excepted the host from what the environment names.
   if (asked_port_ != proxy.port) return false;
+  // libcurl's text has no brackets around an IPv6 address.
+  std::string_view named = proxy.host;
+  if (named.starts_with('[') && named.ends_with(']')) named = named.substr(1, named.size() - 2);
   const std::string_view text = curl_text.data();
-  return port_of(request.url) != proxy.port || text.find(proxy.host) != std::string_view::npos;
+  return port_of(request.url) != proxy.port || text.find(named) != std::string_view::npos;
 }
 
 // libcurl's words, but for those that quote a proxy's URL, which may hold a password.
@@ -329,7 +332,8 @@ Failure Transfer::failure(CURLcode code) const {
                                        std::to_string(limits::kConnectTimeout.count()) + " s");
     case CURLE_PEER_FAILED_VERIFICATION:
       return failed(Code::denied,
-                    "the server's certificate is refused: " + detail + remedy_of(detail));
+                    (blamed ? "its" : "the server's") +
+                        (" certificate is refused: " + detail) + remedy_of(detail));
     case CURLE_SSL_CACERT_BADFILE: return failed(Code::invalid, "unusable CA bundle: " + detail);
     case CURLE_SSL_CONNECT_ERROR:
       return failed(Code::network, "TLS: " + detail + remedy_of(detail));

@@ -1,4 +1,4 @@
-// One request on libcurl, from Client::perform() to its end: what goes out, the answer as it comes
+// One request on libcurl, from Transfers::perform() to its end: what goes out, the answer as it comes
 // in, and how libcurl's errors read.
 #pragma once
 
@@ -21,7 +21,7 @@ namespace r3map::http {
 
 struct Transfer;
 
-// What the transfers of one client share.
+// What the transfers of one loop share.
 struct Common {
   loop::Loop& loop;
   Connections connections;

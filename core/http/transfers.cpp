@@ -35,7 +35,7 @@ struct Transfers::Impl {
   Queues queues;
   bool closed = false;
 
-  Result<> open();
+  Result<> open(std::optional<Authorities> authorities);
 
   void enqueue(Transfer& transfer);
   void end(Transfer& transfer, Result<> result);
@@ -58,16 +58,21 @@ struct Transfers::Impl {
 Transfers::Transfers(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Transfers::~Transfers() = default;
 
-Result<std::unique_ptr<Transfers>> Transfers::open(loop::Loop& loop, Shares shares) {
+Result<std::unique_ptr<Transfers>> Transfers::open(loop::Loop& loop, Shares shares,
+                                                   std::optional<Authorities> authorities) {
   auto impl = std::make_unique<Impl>(loop, shares);
-  if (Result<> ready = impl->open(); !ready) return fail(std::move(ready.error()));
+  if (Result<> ready = impl->open(std::move(authorities)); !ready) return fail(std::move(ready.error()));
   return std::unique_ptr<Transfers>(new Transfers(std::move(impl)));
 }
 
 // Handles are used again, so each request sets what it trusts; libcurl's own places, which setting
 // nothing would leave, are asked for here.
-Result<> Transfers::Impl::open() {
+Result<> Transfers::Impl::open(std::optional<Authorities> authorities) {
   if (Result<> ready = multi.open(); !ready) return ready;
+  if (authorities) {
+    common.authorities = std::move(*authorities);
+    return {};
+  }
   CURL* easy = multi.take_handle();
   if (!easy) return fail(Code::no_memory, "libcurl");
   const char* file = nullptr;
@@ -88,13 +93,11 @@ void Transfers::shutdown() {
   }
 }
 
-bool Transfers::closed() const { return impl_->closed; }
-
-Failure Transfers::refusal() { return fail(Code::unsupported, "the process is exiting"); }
+const Authorities& Transfers::authorities() const { return impl_->common.authorities; }
 
 loop::Task<Result<>> Transfers::perform(Request request, Receiver& receiver) {
   Impl& impl = *impl_;
-  if (impl.closed) co_return refusal();
+  if (impl.closed) co_return fail(Code::canceled, "closed");
   if (impl.queues.waiting() >= limits::kQueuedRequests)
     co_return fail(Code::busy, "too many requests are waiting for a connection");
   Transfer* self = nullptr;

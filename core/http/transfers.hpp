@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
+#include "http/authorities.hpp"
 #include "http/request.hpp"
 #include "loop/task.hpp"
 
@@ -12,17 +14,17 @@ namespace r3map::http {
 // Thread: the loop's, its creation and destruction too. Outlives its tasks.
 class Transfers {
  public:
-  static Result<std::unique_ptr<Transfers>> open(loop::Loop& loop, Shares shares);
+  // `authorities`: those of others, lest they be looked for again.
+  static Result<std::unique_ptr<Transfers>> open(loop::Loop& loop, Shares shares,
+                                                 std::optional<Authorities> authorities = {});
   ~Transfers();
   Transfers(const Transfers&) = delete;
   Transfers& operator=(const Transfers&) = delete;
 
-  // As Client's.
+  // As Client's; what comes after a shutdown() was accepted before it, and is canceled as well.
   loop::Task<Result<>> perform(Request request, Receiver& receiver);
-  // As Client's.
   void shutdown();
-  bool closed() const;
-  static Failure refusal();
+  const Authorities& authorities() const;  // constant
 
   struct Impl;
 

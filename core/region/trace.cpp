@@ -117,10 +117,10 @@ Result<std::string> place_of(const std::string& path) {
     if (errno == ENOENT) return path;
     return fail_errno("can't write the trace " + path, errno);
   }
-  const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
-                                                         &std::free);
-  if (!real || stat(real.get(), &about) < 0)
-    return fail_errno("can't write the trace " + path, errno);
+  // stat() first: the kernel follows no link that a stranger has laid in /tmp, realpath() would.
+  std::unique_ptr<char, decltype(&std::free)> real(nullptr, &std::free);
+  if (stat(path.c_str(), &about) == 0) real.reset(realpath(path.c_str(), nullptr));
+  if (!real) return fail_errno("can't write the trace " + path, errno);
   if (!S_ISREG(about.st_mode))
     return fail(Code::invalid, "can't write the trace " + path + ": not a file");
   return std::string(real.get());

@@ -14,7 +14,7 @@ class HttpTest : public test::LoopTest {
 
   void SetUp() override {
     on_loop([&] {
-      client_ = std::move(*http::Client::open(*loop_));
+      client_ = std::move(*http::Client::open(*loop_, 2));
       register_http(registry_, *loop_, *client_);
     });
   }

@@ -48,7 +48,7 @@ class ObjectTest : public test::LoopTest {
 
   void SetUp() override {
     on_loop([&] {
-      client_ = std::move(*http::Client::open(*loop_));
+      client_ = std::move(*http::Client::open(*loop_, 2));
       register_http(registry_, *loop_, *client_);
     });
   }

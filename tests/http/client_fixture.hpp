@@ -43,7 +43,7 @@ class Recorder : public Receiver {
 class ClientTest : public test::LoopTest {
  protected:
   void SetUp() override {
-    on_loop([&] { client_ = std::move(*Client::open(*loop_)); });
+    on_loop([&] { client_ = std::move(*Client::open(*loop_, 2)); });
   }
   void TearDown() override {
     on_loop([&] { client_.reset(); });

@@ -60,7 +60,8 @@ class S3Dialect final : public Dialect {
   Result<> accept_first(const http::Head& head) const override {
     if (options_.pin == Pin::none || !head.field("etag").empty()) return {};
     return fail(Code::protocol,
-                "the answer has no ETag: this is no S3 store (is endpoint_url its API's address?)");
+                "the answer has no ETag, as those of S3 stores have: is endpoint_url the address of "
+                "the store's API? (pin=none accepts it)");
   }
 
   bool renew(loop::Clock::time_point signed_at, const http::Head& head,

@@ -18,7 +18,7 @@ class S3Test : public test::LoopTest {
 
   void SetUp() override {
     on_loop([&] {
-      client_ = std::move(*http::Client::open(*loop_));
+      client_ = std::move(*http::Client::open(*loop_, 2));
       register_s3(registry_, *loop_, *client_, workers_);
     });
   }
@@ -144,7 +144,8 @@ TEST_F(S3Test, AnAnswerWithoutAnETagIsNoStores) {
     ASSERT_FALSE(object);
     EXPECT_EQ(object.error().code, Code::protocol);
     EXPECT_EQ(object.error().message,
-              "the answer has no ETag: this is no S3 store (is endpoint_url its API's address?)");
+              "the answer has no ETag, as those of S3 stores have: is endpoint_url the address of "
+              "the store's API? (pin=none accepts it)");
   }
   EXPECT_TRUE(open("s3://portal/after=0/times=1/x")) << "whoever has logged in meanwhile";
   EXPECT_TRUE(open("s3://empty-200/x"));

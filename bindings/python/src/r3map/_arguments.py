@@ -94,7 +94,7 @@ def texts(options: Mapping[str, OptionValue] | None) -> dict[bytes, bytes]:
         if value is None:
             continue
         if name in _MEANT:
-            raise InvalidError(f"no storage option {name!r}: did you mean {_MEANT[name]!r}?")
+            raise InvalidError(f"no storage option {name!r}: did you mean {_MEANT[name]!r}, of s3?")
         if isinstance(value, bool):
             text = "true" if value else "false"
         elif isinstance(value, (str, int, float)):

@@ -84,7 +84,7 @@ class RegionFile(io.RawIOBase):
             rest -= len(part)
             if found:
                 break
-        self._at = start + sum(map(len, parts))
+        self._at = self._read_to = start + sum(map(len, parts))  # goes on here
         return b"".join(parts)
 
     def __reduce__(self) -> tuple[Any, ...]:

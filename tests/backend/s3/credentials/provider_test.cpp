@@ -266,7 +266,7 @@ TEST(ProvidersTest, EqualSettingsShareOne) {
     });
   };
   on_loop([&] {
-    client = std::move(*http::Client::open(*loop));
+    client = std::move(*http::Client::open(*loop, 2));
     providers = std::make_unique<Providers>(*loop, *client, workers);
   });
   EXPECT_EQ(key({}), "ASIA1");

@@ -15,7 +15,7 @@ using Variables = Environment::Values;
 class SourcesTest : public test::LoopTest {
  protected:
   void SetUp() override {
-    on_loop([&] { client_ = std::move(*http::Client::open(*loop_)); });
+    on_loop([&] { client_ = std::move(*http::Client::open(*loop_, 2)); });
   }
   void TearDown() override {
     on_loop([&] { client_.reset(); });
