@@ -7,11 +7,10 @@ PEERS = tuple(Side(name) for name in (
 
 # By perf, while the machine had nothing else to do.
 COST_OF_PAGES = (
-    "UFFDIO_COPY takes 0.31 of the 0.55 CPU seconds in which the loop's thread receives and lands "
-    "a GiB. A third of that is the copy itself; the rest the kernel needs to allocate, charge and "
-    "map 262,144 pages, which touched memory has behind it and fresh memory has not. To land on "
-    "another thread was tried and took a quarter longer: the bytes are in the receiving core's "
-    "cache.")
+    "UFFDIO_COPY takes 0.31 of the 0.55 CPU seconds in which a GiB is received and landed. A third "
+    "of that is the copy itself; the rest the kernel needs to allocate, charge and map 262,144 "
+    "pages, which touched memory has behind it and fresh memory has not. Two threads that receive "
+    "instead of one gain nothing here: server, sum and they share two cores.")
 # By the processes' CPU times, with two cores.
 COST_OF_PROXY = (
     "for each GiB toxiproxy takes one CPU second and MinIO half of one; with the client's that is "
