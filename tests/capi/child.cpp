@@ -117,6 +117,11 @@ void become_nobody() {
 
 void run_and_expect(int status, const std::function<void()>& body) {
   std::fflush(nullptr);
+#if defined(__SANITIZE_ADDRESS__)
+  // GCC 12's AddressSanitizer does not hold its allocator's locks over a fork: a child inherits one
+  // that a thread of ours was just holding. So they have some time to come to rest.
+  usleep(100'000);
+#endif
   const pid_t pid = fork();
   CHECK(pid >= 0);
   if (pid == 0) {
