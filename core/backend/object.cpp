@@ -85,7 +85,7 @@ Code code_of_status(int status) {
     default: break;
   }
   if (status >= 500) return Code::io;
-  if (status >= 400) return Code::invalid;
+  // Also of 400: a number can't tell that the caller has made a mistake.
   return status >= 300 ? Code::unsupported : Code::protocol;
 }
 

@@ -126,7 +126,7 @@ TEST_F(ObjectTest, RefusedAtOpen) {
            {"500", Code::io, "500"},
            {"503", Code::busy, "503"},
            {"status/code=501", Code::unsupported, "501"},
-           {"status/code=400", Code::invalid, "400"},
+           {"status/code=400", Code::unsupported, "400"},
            {"status/code=401", Code::denied, "user and a password"},
            {"status/code=204", Code::protocol, "204"},
            {"503/retry_after=100", Code::busy, "503"},
@@ -517,7 +517,7 @@ TEST(Status, Codes) {
   EXPECT_EQ(code_of_status(429), Code::busy);
   EXPECT_EQ(code_of_status(503), Code::busy);
   EXPECT_EQ(code_of_status(500), Code::io);
-  EXPECT_EQ(code_of_status(418), Code::invalid);
+  EXPECT_EQ(code_of_status(418), Code::unsupported);
   EXPECT_EQ(code_of_status(301), Code::unsupported);
   EXPECT_EQ(shown("a\nb\x7f"), "a b ");
   EXPECT_LT(shown(std::string(1000, 'x')).size(), 210u);

@@ -298,12 +298,11 @@ def test_bad_urls_and_options(r3map, minio):
     assert result.stdout == b""
 
 
-def test_what_only_the_store_can_tell(r3map, fault_server):
+def test_what_the_store_refuses_is_no_wrong_usage(r3map, fault_server):
     url = fault_server.url("status", code=400)
     for command in ("info", "stat"):
-        wrong_usage(r3map(command, url), "400")
+        failed(r3map(command, url), "400")
     failed(r3map("info", fault_server.url("status", code=403)), "403")
-    # Of what comes after the opening, the command line is no longer the cause.
     failed(r3map("cat", fault_server.url("status", code=400, after=2, size=SIZE),
                  stdout=subprocess.DEVNULL), "400")
 

@@ -29,7 +29,7 @@ RIGHT = """
 # The open fails.
 REFUSED = {
     "UnsupportedError": """
-        no-validator no-ranges partial-as-200 total-unknown total-huge
+        400 451 s3-error no-validator no-ranges partial-as-200 total-unknown total-huge
         405 501
         redirect-chain-long redirect-loop redirect-to-file redirect-malformed
         redirect-without-location
@@ -56,7 +56,6 @@ REFUSED = {
     """,
     "StoreError": "status 500 502 504 599 status-line-999",
     "BusyError": "408 429 503",
-    "InvalidError": "400 451 s3-error",
     "DeadlineError": """
         stall-before-headers stall-in-headers stall-in-body stall-after-body
     """,

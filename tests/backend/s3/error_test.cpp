@@ -114,7 +114,7 @@ TEST(S3Error, WhatHasNoCodeOfItsOwn) {
 TEST(S3Error, UnknownCodesSayWhatTheServerSays) {
   const Error error = explain_error(
       head(400), xml("Strange", "<Message>line one\nline &lt;two&gt;</Message>"), kAsker);
-  EXPECT_EQ(error.code, Code::invalid);
+  EXPECT_EQ(error.code, Code::unsupported);
   EXPECT_EQ(error.message,
             "the store answers: line one line <two> (Strange, 400, request id R1)");
 }
