@@ -41,8 +41,13 @@ void Lane::shutdown() {
   });
 }
 
+// Counted at once, and not when the task has its turn: the next one may be sent before.
 loop::Task<Result<>> Lane::perform(Request request, Receiver& receiver) {
   ++requests_;
+  return carry(std::move(request), receiver);
+}
+
+loop::Task<Result<>> Lane::carry(Request request, Receiver& receiver) {
   Errand errand;
   // A token is asked on the thread where its source is told to stop.
   std::stop_source stop;

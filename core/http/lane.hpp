@@ -16,7 +16,7 @@ class Lane {
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
-  // As Client's; the receiver is called on the lane's thread.
+  // As Client's; the receiver is called on the lane's thread. The task is to be awaited.
   loop::Task<Result<>> perform(Request request, Receiver& receiver);
   size_t requests() const { return requests_; }  // under way
   void shutdown();
@@ -24,6 +24,7 @@ class Lane {
  private:
   struct Errand;
   Lane(loop::Loop& home, std::unique_ptr<loop::Loop> loop);
+  loop::Task<Result<>> carry(Request request, Receiver& receiver);
   loop::Task<void> run(Request request, Receiver& receiver, Errand& errand);
 
   loop::Loop& home_;

@@ -19,11 +19,14 @@ using namespace std::chrono_literals;
 TEST_F(ClientTest, LargeAnswersComeOnThreadsOfTheirOwn) {
   std::array<std::thread::id, 3> threads;
   std::deque<Recorder> recorders;
-  for (std::thread::id& thread : threads) {
-    Recorder& recorder = recorders.emplace_back();
-    recorder.on_body = [&thread] { thread = std::this_thread::get_id(); };
-    start(large("slow/ms=200/size=2500000/x"), recorder);
-  }
+  // In one turn of the loop, as a window's requests are sent.
+  on_loop([&] {
+    for (std::thread::id& thread : threads) {
+      Recorder& recorder = recorders.emplace_back();
+      recorder.on_body = [&thread] { thread = std::this_thread::get_id(); };
+      group_.spawn(keep(large("slow/ms=200/size=2500000/x"), recorder));
+    }
+  });
   wait_for_all();
   std::thread::id home;
   on_loop([&] { home = std::this_thread::get_id(); });
