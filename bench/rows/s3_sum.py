@@ -14,8 +14,8 @@ COST_OF_PAGES = (
 # By the processes' CPU times, with two cores.
 COST_OF_PROXY = (
     "for each GiB toxiproxy takes one CPU second and MinIO half of one; with the client's that is "
-    "all that two cores have in that time. So r3map's 0.6 CPU seconds instead of boto3's 0.9 gain "
-    "but a tenth, and five round trips pass until its windows have grown.")
+    "all that two cores have in that time. So what r3map needs less than boto3, a tenth or two of a "
+    "CPU second, gains but a tenth, and five round trips pass until its windows have grown.")
 
 
 def row(name, what, latency_ms):
