@@ -9,8 +9,8 @@ PEERS = tuple(Side(name) for name in (
 COST_OF_PAGES = (
     "UFFDIO_COPY takes 0.31 of the 0.55 CPU seconds in which a GiB is received and landed. A third "
     "of that is the copy itself; the rest the kernel needs to allocate, charge and map 262,144 "
-    "pages, which touched memory has behind it and fresh memory has not. Two threads that receive "
-    "instead of one gain nothing here: server, sum and they share two cores.")
+    "pages, which touched memory has behind it and fresh memory has not. And the server, the sum "
+    "and the threads that receive share two cores.")
 # By the processes' CPU times, with two cores.
 COST_OF_PROXY = (
     "for each GiB toxiproxy takes one CPU second and MinIO half of one; with the client's that is "
