@@ -89,6 +89,12 @@ Code code_of_status(int status) {
   return status >= 300 ? Code::unsupported : Code::protocol;
 }
 
+bool wants_tls(const Head& head, std::string_view body) {
+  const auto says = [&](std::string_view text) { return body.find(text) != std::string_view::npos; };
+  return head.status == 400 && (says("to HTTPS port") || says("to an HTTPS server") ||
+                                says("to an SSL-enabled server"));
+}
+
 std::string status_text(const Head& head) {
   const std::string number = std::to_string(head.status);
   return head.reason.empty() ? number : number + " " + shown(head.reason);
@@ -167,14 +173,16 @@ class HttpObject::Answer : public http::Receiver {
     return {};
   }
 
-  // Another answer is to come, since this one was a redirect.
-  void clear() {
+  // Another answer is to come: the first, or since the last one was a redirect or a refusal.
+  void asked(loop::Clock::time_point at) {
+    asked_ = at;
     head_ = {};
     text_.clear();
   }
 
   virtual uint64_t expected() const { return 0; }  // bytes of the body, as far as known
   const Head& answer() const { return head_; }
+  loop::Clock::time_point asked_at() const { return asked_; }
   const std::string& text() const { return text_; }
 
  protected:
@@ -184,6 +192,7 @@ class HttpObject::Answer : public http::Receiver {
 
  private:
   const Dialect& dialect_;
+  loop::Clock::time_point asked_;
   Head head_;  // status 0: none has come
   std::string text_;
 };
@@ -204,6 +213,7 @@ class HttpObject::OpenAnswer final : public Answer {
     if (Result<> fits = object_.dialect_->accept_first(head); !fits) return fits;
     Result<> known = head.status == 206 ? accept_range(head) : accept_whole(head);
     adopted_ = known.has_value();
+    object_.info_.latency = loop::Clock::now() - asked_at();
     return known;
   }
 
@@ -407,6 +417,7 @@ loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
       if (Result<> ready = co_await preparing; !ready) co_return ready;
     }
     const auto begun = loop::Clock::now();
+    answer.asked(begun);
     auto getting = get(target, fields, request, answer);
     Result<> done = co_await getting;
     const Head& head = answer.answer();
@@ -439,7 +450,6 @@ loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
     } else {
       co_return fail(error_of(target, answer));
     }
-    answer.clear();
   }
 }
 

@@ -39,7 +39,7 @@ class Readahead {
   // What keeps the store busy for a round trip: windows of a steady reader grow to it at once.
   void aim(uint64_t bytes) { aim_ = bytes; }
   // Round trips take long, so that windows have to grow in few of them.
-  void hasten(bool hasten) { growth_ = hasten ? 16 : 4; }
+  void hasten(bool hasten) { growth_ = hasten ? kHastened : kSteady; }
 
  private:
   // A reader of neighbouring pages, as far as it has been seen.
@@ -97,7 +97,9 @@ class Readahead {
   uint64_t window_limit_;
   bool adapts_;
   uint64_t aim_ = 0;
-  uint64_t growth_ = 4;
+  // At a granule of 64 KiB the second window is the largest that is not yet aimed.
+  static constexpr uint64_t kSteady = 4, kHastened = 32;
+  uint64_t growth_ = kSteady;
   uint64_t clock_ = 0;
   std::array<Run, 32> runs_;
   std::array<Stride, 16> strides_;

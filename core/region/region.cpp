@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/log.hpp"
+#include "region/residency.hpp"
 
 namespace r3map::region {
 
@@ -20,7 +21,6 @@ constexpr uint64_t kMoreInParallel = 4;
 // A round trip that is worth reading ahead faster.
 constexpr std::chrono::milliseconds kLongWay{5};
 constexpr std::chrono::milliseconds kPoisonAgain{500};
-constexpr std::chrono::milliseconds kLookForRoom{5};
 // What evict() gives back before it lets others have the loop.
 constexpr uint64_t kEvictStep = 16 << 20;
 // read() copies so much at a time, so that it can be larger than the budget.
@@ -41,12 +41,6 @@ Fetcher::Limits fetch_limits(const resource::Info& info, uint64_t limit,
   const uint64_t bulk = info.preferred_request * info.parallel_requests * times;
   return {share_of(limit, 8, info.preferred_request), share_of(limit, 4, bulk), options.deadline,
           unless_zero(options.most_requests), align_down(unless_zero(options.most_bytes), kPage)};
-}
-
-// 0 and 255 are exact: none, all.
-uint8_t share_of_255(uint64_t part, uint64_t whole) {
-  const uint64_t share = part / kPage * 255 / (whole / kPage);
-  return static_cast<uint8_t>(part > 0 ? std::max<uint64_t>(share, 1) : 0);
 }
 
 Range pages_of(Range range) { return range.empty() ? Range{} : page_aligned(range); }
@@ -130,8 +124,9 @@ Region::Region(Environment environment, std::unique_ptr<resource::Resource> reso
               [this](uint64_t offset) { on_expired(offset); }),
       fetcher_(environment_.loop, *resource_, fill_, evictor_,
                fetch_limits(resource_->info(), limit_, options_), *this),
+      room_(environment_.loop, pins_, evictor_, options_.deadline, memory_->on_demand()),
       waiters_(kSmallCall),
-      self_(std::make_shared<Region*>(this)) {
+      landings_(environment_.loop, [this](Range pages) { wake_at(pages); }) {
   if (memory_->on_demand())
     watch_ = std::make_unique<loop::FdWatch>(environment_.loop, memory_->fault_descriptor(),
                                              [this](int) { on_faults(); });
@@ -160,7 +155,7 @@ loop::Task<void> Region::close() {
   watch_.reset();
   fetcher_.stop();
   wake_waiters();
-  give_turn();
+  room_.close();
   auto fetches = fetcher_.idle();
   co_await fetches;
   auto operations = operations_.empty();
@@ -187,7 +182,7 @@ loop::Task<void> Region::close() {
 
 void Region::on_faults() {
   readahead_.aim(fetcher_.pace().busy());
-  readahead_.hasten(fetcher_.pace().latency() > kLongWay);
+  readahead_.hasten(round_trip() > kLongWay);
   std::array<memory::Fault, 64> faults;
   for (size_t count = faults.size(); count == faults.size();) {
     count = memory_->take_faults(faults);
@@ -198,6 +193,12 @@ void Region::on_faults() {
       on_fault(faults[i]);
     }
   }
+}
+
+// As it is now, or was when the resource was opened.
+loop::Clock::duration Region::round_trip() const {
+  const loop::Clock::duration now = fetcher_.pace().latency();
+  return now > loop::Clock::duration::zero() ? now : resource_->info().latency;
 }
 
 void Region::on_fault(memory::Fault fault) {
@@ -405,24 +406,7 @@ void Region::on_retrying(uint64_t offset, const Error& cause, loop::Clock::durat
 // Thread: any.
 void Region::on_landed(Range pages) {
   tell_answered(pages);
-  if (waiting_.load(std::memory_order_relaxed) == 0) return;
-  std::lock_guard lock(landed_mutex_);
-  const bool first = landed_.empty();
-  if (!first && landed_.back().end() == pages.offset)
-    landed_.back().length += pages.length;
-  else
-    landed_.push_back(pages);
-  if (!first) return;
-  environment_.loop.post([weak = std::weak_ptr<Region*>(self_)] {
-    const std::shared_ptr<Region*> self = weak.lock();
-    if (!self) return;
-    std::vector<Range> landed;
-    {
-      std::lock_guard guard((*self)->landed_mutex_);
-      landed.swap((*self)->landed_);
-    }
-    for (const Range range : landed) (*self)->wake_at(range);
-  });
+  if (waiting_.load(std::memory_order_relaxed) > 0) landings_.add(pages);
 }
 
 namespace {
@@ -539,98 +523,38 @@ void Region::forget_required() {
   wake_waiters();
 }
 
-Result<> Region::add_pin(Range pages, bool passing) {
-  const uint64_t all = pins_.bytes_with(pages);
-  const bool fits = all <= evictor_.most_pinned() && evictor_.can_pin(all) &&
-                    (passing || evictor_.can_pin_for_good(user_pins_.bytes_with(pages)));
-  if (memory_->on_demand() && !fits)
-    return fail(Code::no_memory, std::to_string(pages.length) + " bytes exceed what is left of " +
-                                     std::to_string(evictor_.most_pinned()) +
-                                     " bytes, seven eighths of the budget");
-  pins_.add(pages);
-  if (!passing) user_pins_.add(pages);
-  evictor_.set_pinned(user_pins_.bytes(), pins_.bytes());
-  passing_ += passing;
-  return {};
-}
-
-// As add_pin. As long as it is for calls that let go by themselves that there is no room, waits for
-// its turn.
-loop::Task<Result<>> Region::add_pin_in_turn(Range pages, bool passing) {
-  const bool hopeless = pages.length > evictor_.most_pinned();
-  if (turns_.empty() || hopeless) {
-    Result<> added = add_pin(pages, passing);
-    if (added || hopeless || !room_may_come()) co_return added;
-  }
-  const auto self = turns_.insert(turns_.end(), nullptr);
-  loop::Timer timer(environment_.loop, [&] {
-    if (*self && !(*self)->is_set()) (*self)->set();
-  });
-  const loop::Deadline until = loop::deadline_after(options_.deadline);
-  bool expired = false;
-  Result<> added;
-  do {
-    // Nobody tells a region that another one has let go: whose turn is next looks for himself.
-    const bool looks = turns_.begin() == self && evictor_.others_hold_pins();
-    const loop::Deadline look = looks ? loop::Clock::now() + kLookForRoom : until;
-    if (look != loop::kNever) timer.start(std::min(look, until) - loop::Clock::now());
-    loop::Event turn;
-    *self = &turn;
-    co_await turn;
-    *self = nullptr;
-    expired = loop::Clock::now() >= until;
-    added = closing_  ? fail(Code::canceled, "the region was closed")
-            : expired ? fail(Code::timed_out, "no room within the deadline")
-                      : add_pin(pages, passing);
-  } while (!added && room_may_come() && !closing_ && !expired);
-  turns_.erase(self);
-  give_turn();
-  co_return added;
-}
-
-// As long as calls that let go by themselves hold pins, here or elsewhere.
-bool Region::room_may_come() const { return passing_ > 0 || evictor_.others_hold_pins(); }
-
-void Region::give_turn() {
-  if (!turns_.empty() && turns_.front() && !turns_.front()->is_set()) turns_.front()->set();
-}
-
-loop::Task<Result<>> Region::pin_pages(Range pages, bool passing) {
-  auto adding = add_pin_in_turn(pages, passing);
-  Result<> result = co_await adding;
+loop::Task<Result<>> Region::pin_pages(Range pages, Hold hold) {
+  auto taking = room_.take(pages, hold);
+  Result<> result = co_await taking;
   if (!result) co_return result;
   auto requiring = require(pages);
   result = co_await requiring;
-  if (!result) let_go(pages, passing);
+  if (!result) let_go(pages, hold);
   co_return result;
 }
 
-bool Region::let_go(Range pages, bool passing) {
-  if (!passing && !user_pins_.remove(pages)) return false;
-  passing_ -= passing;
-  pins_.remove(pages);
-  evictor_.set_pinned(user_pins_.bytes(), pins_.bytes());
+bool Region::let_go(Range pages, Hold hold) {
+  if (!room_.give_back(pages, hold)) return false;
   fetcher_.pump();  // somebody may have waited for the room
-  give_turn();
   return true;
 }
 
 loop::Task<Result<>> Region::pin(Range range) {
   loop::Gate::Pass pass(operations_);
-  auto pinning = pin_pages(pages_of(range), false);
+  auto pinning = pin_pages(pages_of(range), Hold::lasting);
   co_return co_await pinning;
 }
 
 Result<> Region::unpin(Range range) {
-  if (!let_go(pages_of(range), false)) return fail(Code::invalid, "this range is not pinned");
+  if (!let_go(pages_of(range), Hold::lasting)) return fail(Code::invalid, "this range is not pinned");
   return {};
 }
 
 loop::Task<Result<>> Region::populate(Range range) {
   loop::Gate::Pass pass(operations_);
-  auto pinning = pin_pages(pages_of(range), true);
+  auto pinning = pin_pages(pages_of(range), Hold::passing);
   Result<> result = co_await pinning;
-  if (result) let_go(pages_of(range), true);
+  if (result) let_go(pages_of(range), Hold::passing);
   co_return result;
 }
 
@@ -639,7 +563,7 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
   const uint64_t most = share_of(limit_, 4, kReadPiece);
   while (!out.empty()) {
     const Range range{offset, std::min<uint64_t>(out.size(), most)};
-    auto pinning = pin_pages(pages_of(range), true);
+    auto pinning = pin_pages(pages_of(range), Hold::passing);
     Result<> pinned = co_await pinning;
     if (!pinned) co_return pinned;
     const std::span<std::byte> piece = out.first(range.length);
@@ -652,7 +576,7 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
       });
       co_await copying;
     }
-    let_go(pages_of(range), true);
+    let_go(pages_of(range), Hold::passing);
     offset += range.length;
     out = out.subspan(range.length);
   }
@@ -701,20 +625,8 @@ loop::Task<Result<>> Region::wait() {
 
 loop::Task<std::vector<uint8_t>> Region::residency(Range range, size_t cells) {
   loop::Gate::Pass pass(operations_);
-  // There may be a million of them.
-  auto counting = environment_.workers.run(loop::Priority::bulk, [&] {
-    std::vector<uint8_t> shares(cells);
-    for (size_t i = 0; i < cells && !range.empty(); ++i) {
-      const auto border = [&](size_t cell) {
-        return range.offset + static_cast<uint64_t>(static_cast<unsigned __int128>(range.length) *
-                                                    cell / cells);
-      };
-      // A cell smaller than a page has at least the page that it begins in.
-      const Range pages = page_aligned({border(i), std::max<uint64_t>(border(i + 1) - border(i), 1)});
-      shares[i] = share_of_255(fill_.resident_bytes(pages), pages.length);
-    }
-    return shares;
-  });
+  auto counting = environment_.workers.run(
+      loop::Priority::bulk, [&] { return region::residency(fill_, range, cells); });
   co_return co_await counting;
 }
 

@@ -4,9 +4,7 @@
 
 #include <atomic>
 #include <functional>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,8 +17,10 @@
 #include "region/fault_times.hpp"
 #include "region/fetcher.hpp"
 #include "region/fill.hpp"
+#include "region/landings.hpp"
 #include "region/pins.hpp"
 #include "region/readahead.hpp"
+#include "region/room.hpp"
 #include "region/stats.hpp"
 #include "region/trace.hpp"
 #include "region/waiters.hpp"
@@ -102,6 +102,7 @@ class Region : private Fetcher::Owner {
   void start_pulling();
   void record(Range range);
   void on_faults();
+  loop::Clock::duration round_trip() const;
   void on_fault(memory::Fault fault);
   void on_trap(uint64_t offset);
   bool can_fetch(uint64_t offset);
@@ -127,13 +128,8 @@ class Region : private Fetcher::Owner {
   Result<bool> arrived(Waiter& waiter);
   Failure used_up() const;
   void forget_required();
-  // `passing`: for a call that lets go by itself.
-  Result<> add_pin(Range pages, bool passing);
-  loop::Task<Result<>> add_pin_in_turn(Range pages, bool passing);
-  bool room_may_come() const;
-  void give_turn();
-  loop::Task<Result<>> pin_pages(Range pages, bool passing);
-  bool let_go(Range pages, bool passing);  // false: they aren't pinned
+  loop::Task<Result<>> pin_pages(Range pages, Hold hold);
+  bool let_go(Range pages, Hold hold);  // false: they aren't pinned
 
   Environment environment_;
   std::unique_ptr<resource::Resource> resource_;
@@ -142,8 +138,7 @@ class Region : private Fetcher::Owner {
   const uint64_t size_;
   const uint64_t limit_;    // of what may be resident
   const uint64_t granule_;  // what a lone fault fetches
-  Pins pins_;       // of callers and of operations under way
-  Pins user_pins_;  // the callers' lasting ones, which alone they can take back
+  Pins pins_;               // of callers and of operations under way
   Fill fill_;
   Evictor evictor_;
   Readahead readahead_;
@@ -152,13 +147,10 @@ class Region : private Fetcher::Owner {
   FaultTimes fault_times_;
   Fetcher fetcher_;
   std::unique_ptr<loop::FdWatch> watch_;
+  Room room_;
   Waiters waiters_;
   std::atomic<size_t> waiting_ = 0;  // the size of waiters_, for the threads that land
-  std::mutex landed_mutex_;
-  std::vector<Range> landed_;  // under landed_mutex_: for waiters to be told of
-  std::list<loop::Event*> turns_;  // of calls that wait until there is room for their pins
-  size_t passing_ = 0;             // pins of calls that let go by themselves
-  std::shared_ptr<Region*> self_;  // for what is posted and may come after the end
+  Landings landings_;
   loop::Gate operations_;
   bool closing_ = false;
   PageSet asleep_;  // the process exits: who waits for these sleeps until it has

@@ -46,6 +46,8 @@ struct Info {
   unsigned parallel_requests = 2;
   // A second request may be answered sooner than a late one: by another connection or server.
   bool worth_hedging = false;
+  // What the first answer took, connecting included; zero where no round trip is.
+  loop::Clock::duration latency{};
 };
 
 // Takes the bytes of one read as they arrive. Calls never overlap; they may come from any thread,

@@ -276,9 +276,9 @@ TEST(Readahead, WhereRoundTripsTakeLongWindowsGrowInFewer) {
   readahead.hasten(true);
   readahead.on_fault(0, 1);
   Readahead::Plan plan = readahead.on_fault(kGranule, 1);
-  EXPECT_EQ(only(plan.ahead).end(), kGranule * 17);
+  EXPECT_EQ(only(plan.ahead).end(), kGranule * 33);
   plan = readahead.on_trap(*plan.trap);
-  EXPECT_EQ(only(plan.ahead).length, kGranule * 256);
+  EXPECT_EQ(only(plan.ahead).length, kGranule * 1024);
 }
 
 TEST(Readahead, WindowsAreNeverLessThanTheGranule) {
