@@ -44,14 +44,16 @@ class PlainDialect final : public Dialect {
     return std::move(*next);
   }
 
-  Error explain(const http::Target&, const http::Head& head, std::string_view) const override {
+  Error explain(const http::Target&, const http::Head& head,
+                std::string_view body) const override {
     const Code code = code_of_status(head.status);
     const std::string number = " (" + std::to_string(head.status) + ")";
     if (is_redirect(head.status)) return {code, "a redirect to nowhere" + number};
     if (head.status == 401) return {code, unauthorized(head) + number};
     if (code == Code::denied) return {code, "access denied" + number};
     if (code == Code::not_found) return {code, "not found" + number};
-    return {code, "the server answers " + status_text(head)};
+    const char* const remedy = wants_tls(head, body) ? " (TLS there: https://?)" : "";
+    return {code, "the server answers " + status_text(head) + remedy};
   }
 
  private:

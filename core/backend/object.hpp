@@ -68,6 +68,9 @@ class Dialect {
 Code code_of_status(int status);
 // "403 Forbidden", fit for a message.
 std::string status_text(const http::Head& head);
+// Whether an error answer is that of a TLS server that was asked without TLS. (nginx, Apache and
+// Go's net/http, thus MinIO, say it in these words.)
+bool wants_tls(const http::Head& head, std::string_view body);
 // Text of a peer, fit for a one-line message: printable and short.
 std::string shown(std::string_view text);
 

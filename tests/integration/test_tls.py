@@ -119,5 +119,9 @@ def test_one_trust_is_not_lent_to_the_next(tls):
 def test_the_wrong_protocol(tls):
     with pytest.raises(r3map.NetworkError, match=r"TLS: .*\(no TLS there: http://\?\)$"):
         r3map.open(url(tls, "plain"), storage_options=tls.trust)
-    with pytest.raises(r3map.InvalidError, match="400"):  # nginx says so, in HTTP
-        r3map.open(url(tls, "good", scheme="http"))
+    plain = tls.address_of("good")
+    for name, options in ((f"http://{plain}/bucket/object", {}),
+                          ("s3://bucket/object", {"endpoint_url": f"http://{plain}",
+                                                  "anon": True})):
+        with pytest.raises(r3map.UnsupportedError, match=r"400.*TLS there: https://\?"):
+            r3map.open(name, storage_options=options)

@@ -199,6 +199,7 @@ Error explain_error(const http::Head& head, std::string_view body, const Asker& 
   if (known) remedy = remedy_text(*known, head, error, asker);
   else if (code == Code::denied) remedy = asker_text(asker);
   else if (code == Code::not_found) remedy = url_text(asker);
+  else if (wants_tls(head, body)) remedy = "TLS there: https://?";
   if (!remedy.empty()) text += ": " + remedy;
   return {code, text};
 }
