@@ -132,7 +132,9 @@ Result<bool> QueueObject::next(Completion& completion, int64_t timeout_ms) {
     }
     pollfd poll_event{event_, POLLIN, 0};
     // A signal's handler has run: the caller decides whether to go on, if it gave a timeout.
-    if (poll(&poll_event, 1, wait) < 0 && errno == EINTR && timeout_ms >= 0) return false;
+    if (poll(&poll_event, 1, wait) >= 0) continue;
+    if (errno != EINTR) return fail_errno("poll", errno);
+    if (timeout_ms >= 0) return false;
   }
 }
 

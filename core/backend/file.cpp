@@ -203,7 +203,7 @@ loop::Task<Result<std::unique_ptr<resource::Resource>>> open_file(loop::WorkerPo
   if (!path) co_return fail(std::move(path.error()));
   if (!absolute || path->empty())
     co_return fail(Code::invalid, "malformed URL '" + url.text + "': expected file:///path");
-  auto opening = readers.run(loop::Priority::urgent,
+  auto opening = readers.run(loop::Priority::bulk,
                              [&] { return FileResource::open(readers, writers, *path); });
   co_return co_await opening;
 }

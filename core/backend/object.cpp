@@ -309,7 +309,10 @@ HttpObject::HttpObject(loop::Loop& loop, http::Client& client, std::unique_ptr<D
 // Takes size and version from the first good answer.
 Result<> HttpObject::adopt(const Head& head, uint64_t size) {
   if (size >= uint64_t{1} << 63) return fail(Code::unsupported, "the object is too large");
+  // Of another attempt's answer nothing must stay.
   prefix_.clear();
+  etag_.reset();
+  info_.version.clear();
   info_.size = size;
   if (const std::string_view text = head.field("etag"); !text.empty()) {
     Result<http::Etag> etag = http::parse_etag(text);
@@ -524,7 +527,8 @@ loop::Task<Result<>> HttpObject::attempt_open(resource::Request request) {
       if (range && range->total == 0u) co_return adopt(answer.answer(), 0);
       if (range && range->total) co_return no_first_bytes();
       auto confirming = confirm_empty(request);
-      co_return co_await confirming;
+      done = co_await confirming;
+      if (done) co_return done;
     }
     Error& error = done.error();
     const auto now = loop::Clock::now();
@@ -546,8 +550,8 @@ loop::Task<Result<>> HttpObject::confirm_empty(resource::Request request) {
   auto performing = perform({}, request, answer);
   Result<> done = co_await performing;
   if (done && answer.adopted() && info_.size == 0) co_return Result<>();
-  const int status = answer.answer().status;
-  if (!done && is_error(status) && status != 416) co_return done;
+  const int status = answer.answer().status;  // 0: none came
+  if (!done && (status == 0 || is_error(status)) && status != 416) co_return done;
   co_return no_first_bytes();
 }
 

@@ -14,30 +14,22 @@ struct Lane::Errand {
   loop::Event done;
 };
 
-Lane::Lane(loop::Loop& home, std::unique_ptr<loop::Loop> loop)
-    : home_(home), loop_(std::move(loop)) {}
+Lane::Lane(loop::Loop& home, std::unique_ptr<loop::Loop> loop, const Authorities& authorities)
+    : home_(home), authorities_(authorities), loop_(std::move(loop)) {}
 
-// The home loop doesn't wait for it: what it is asked for comes after its opening.
 Result<std::unique_ptr<Lane>> Lane::start(loop::Loop& home, const Authorities& authorities) {
   Result<std::unique_ptr<loop::Loop>> loop = loop::Loop::start("r3map-receive");
   if (!loop) return fail(std::move(loop.error()));
-  std::unique_ptr<Lane> lane(new Lane(home, std::move(*loop)));
-  lane->loop_->post([&self = *lane, authorities] {
-    self.transfers_ = Transfers::open(
-        *self.loop_,
-        {limits::kLaneConnections, limits::kLaneDemandConnections, limits::kLaneBulkConnections},
-        authorities);
-  });
-  return lane;
+  return std::unique_ptr<Lane>(new Lane(home, std::move(*loop), authorities));
 }
 
 Lane::~Lane() {
-  loop_->call([this] { transfers_ = nullptr; });
+  loop_->call([this] { transfers_.reset(); });
 }
 
 void Lane::shutdown() {
   loop_->call([this] {
-    if (transfers_) (*transfers_)->shutdown();
+    if (transfers_) transfers_->shutdown();
   });
 }
 
@@ -66,14 +58,23 @@ loop::Task<Result<>> Lane::carry(Request request, Receiver& receiver) {
   co_return std::move(*errand.result);
 }
 
-// On the lane's thread.
+// On the lane's thread, as run(). For want of memory it may fail, and succeed the next time.
+Result<> Lane::have_transfers() {
+  if (transfers_) return {};
+  Result<std::unique_ptr<Transfers>> opened = Transfers::open(
+      *loop_,
+      {limits::kLaneConnections, limits::kLaneDemandConnections, limits::kLaneBulkConnections},
+      authorities_);
+  if (!opened) return fail(std::move(opened.error()));
+  transfers_ = std::move(*opened);
+  return {};
+}
+
 loop::Task<void> Lane::run(Request request, Receiver& receiver, Errand& errand) {
-  Result<> result;
-  if (transfers_) {
-    auto performing = (*transfers_)->perform(std::move(request), receiver);
+  Result<> result = have_transfers();
+  if (result) {
+    auto performing = transfers_->perform(std::move(request), receiver);
     result = co_await performing;
-  } else {
-    result = fail(transfers_.error());
   }
   home_.post([&errand, result = std::move(result)]() mutable {
     errand.result.emplace(std::move(result));

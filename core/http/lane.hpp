@@ -23,14 +23,15 @@ class Lane {
 
  private:
   struct Errand;
-  Lane(loop::Loop& home, std::unique_ptr<loop::Loop> loop);
+  Lane(loop::Loop& home, std::unique_ptr<loop::Loop> loop, const Authorities& authorities);
+  Result<> have_transfers();
   loop::Task<Result<>> carry(Request request, Receiver& receiver);
   loop::Task<void> run(Request request, Receiver& receiver, Errand& errand);
 
   loop::Loop& home_;
+  const Authorities authorities_;
   std::unique_ptr<loop::Loop> loop_;
-  // Made, used and destroyed on loop_.
-  Result<std::unique_ptr<Transfers>> transfers_ = nullptr;
+  std::unique_ptr<Transfers> transfers_;  // made, used and destroyed on loop_
   size_t requests_ = 0;
 };
 

@@ -188,11 +188,13 @@ void Transfers::Impl::detach(Transfer& transfer) {
 // ---- after libcurl has run
 
 void Transfers::Impl::curl_has_run() {
-  for (Transfer* transfer : common.undrained) {
+  // From the end, one at a time: a receiver may end transfers that are in the list.
+  while (!common.undrained.empty()) {
+    Transfer* const transfer = common.undrained.back();
+    common.undrained.pop_back();
     transfer->undrained = false;
     if (!transfer->result) transfer->receiver.drained();
   }
-  common.undrained.clear();
   settle();
 }
 

@@ -108,8 +108,8 @@ Loop::~Loop() {
   {
     std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
+    uv_async_send(&impl_->wakeup);  // under the lock, as in post()
   }
-  uv_async_send(&impl_->wakeup);
   impl_->thread.join();
   uv_loop_close(&impl_->uv);
 }

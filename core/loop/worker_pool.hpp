@@ -16,6 +16,8 @@
 
 namespace r3map::loop {
 
+// Urgent: a thread waits for it in a page fault, or it takes no longer than memory does. All that
+// may hang, because a file system does, is bulk.
 enum class Priority { urgent, bulk };
 
 class WorkerPool {

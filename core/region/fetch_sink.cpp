@@ -46,10 +46,9 @@ void FetchSink::land(std::span<const std::byte> pages) {
   Fill::Landed landed = fill_.land(generation_, next_, pages);
   landed_ += landed.bytes;
   if (!landed.result) result_ = std::move(landed.result);
-  const Range range{next_, pages.size()};
-  next_ = range.end();
+  next_ += pages.size();
   first_page_alone_ = false;
-  if (landed.bytes > 0) here_(range);
+  for (const Range range : landed.resident) here_(range);
 }
 
 }  // namespace r3map::region

@@ -162,6 +162,7 @@ Fill::Landed Fill::land(uint64_t generation, uint64_t offset, std::span<const st
     std::lock_guard lock(mutex_);
     if (landed.result) {
       resident_.add(part);
+      landed.resident.push_back(part);
     } else {
       taken_.remove(part);
       landed.bytes -= part.length;

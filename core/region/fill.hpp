@@ -62,8 +62,9 @@ class Fill {
   bool dont_hold(uint64_t offset);
 
   struct Landed {
-    uint64_t bytes = 0;  // that became resident or held
-    Result<> result;     // why the rest is absent
+    uint64_t bytes = 0;            // that became resident or held
+    std::vector<Range> resident;   // what became so
+    Result<> result;               // why the rest is absent
   };
   // Lands what `generation` still owns of these pages.
   Landed land(uint64_t generation, uint64_t offset, std::span<const std::byte> pages);

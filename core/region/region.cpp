@@ -203,6 +203,7 @@ loop::Clock::duration Region::round_trip() const {
 
 void Region::on_fault(memory::Fault fault) {
   const uint64_t offset = fault.offset;
+  unpoisoned_.remove({offset, kPage});
   if (asleep_.contains(offset)) return;  // a signal's handler has run, and it faults again
   const Fill::Page page = fill_.page(offset);
   switch (page.state) {
@@ -297,8 +298,9 @@ void Region::overtake(uint64_t offset) {
 
 void Region::on_expired(uint64_t offset) {
   // It was answered if its page is here, though the rest of its request is not.
-  if (fill_.page(offset).state != PageState::resident)
-    fail_fault(offset, {Code::timed_out, "a page did not arrive within the deadline"});
+  if (fill_.page(offset).state == PageState::resident) return;
+  if (unpoisoned_.contains(offset)) return poison(offset);
+  fail_fault(offset, {Code::timed_out, "a page did not arrive within the deadline"});
 }
 
 namespace {
@@ -320,11 +322,21 @@ void Region::fail_fault(uint64_t offset, const Error& error) {
     // What comes may be the end of the process.
     flush_log(limits::kLastWords);
   }
-  if (const Result<> poisoned = fill_.poison(offset); !poisoned) {
-    // The kernel is short of memory: the thread must get its answer later.
-    last_error_ = poisoned.error();
-    faults_.add_for(offset, kPoisonAgain);
+  poison(offset);
+}
+
+void Region::poison(uint64_t offset) {
+  const Result<> poisoned = fill_.poison(offset);
+  if (poisoned) {
+    unpoisoned_.remove({offset, kPage});
+    return;
   }
+  // The kernel is short of memory: the thread must get its answer later.
+  if (!unpoisoned_.contains(offset))
+    log(LogLevel::warn, "can't answer a failed fault yet",
+        {{"region", options_.name}, {"offset", offset}, {"cause", poisoned.error().message}});
+  unpoisoned_.add({offset, kPage});
+  faults_.add_for(offset, kPoisonAgain);
 }
 
 // ---- what requests brought ------------------------------------------------------------------
@@ -342,7 +354,10 @@ void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
       fetcher_.forget_queued(fetch.urgency);
   }
   tell_waiters(fetch, result);
-  wake_at(fetch.range);
+  if (fetcher_.has_running())
+    wake_at(fetch.range);
+  else
+    wake_waiters();  // whoever still has no room must look for it himself from now on
 }
 
 // Whether another request would fail in the same way. One that nobody waited for may have been
@@ -483,10 +498,16 @@ loop::Task<Result<>> Region::require(Range pages) {
   waiting_ = waiters_.size();
   loop::Timer timer(environment_.loop, [&] { wake(waiter); });
   Result<bool> here = arrived(waiter);
-  uint64_t lacking = UINT64_MAX;
+  uint64_t lacking = UINT64_MAX, came = 0;
   loop::Deadline until = loop::kNever;
-  while (here && !*here && loop::Clock::now() < until) {
-    if (waiter.missing.length < std::exchange(lacking, waiter.missing.length))
+  while (here && !*here) {
+    const bool expired = loop::Clock::now() >= until;
+    // What arrives behind the first gap is progress too, but costs more to look for.
+    if (expired) {
+      const uint64_t before = std::exchange(came, fill_.resident_bytes(pages));
+      if (came == before) break;
+    }
+    if (expired || waiter.missing.length < std::exchange(lacking, waiter.missing.length))
       until = loop::deadline_after(options_.deadline);
     // Nobody tells a region that another one has made room.
     const loop::Deadline look = waiter.starving ? loop::Clock::now() + kLookForRoom : until;

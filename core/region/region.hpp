@@ -112,6 +112,7 @@ class Region : private Fetcher::Owner {
   void overtake(uint64_t offset);
   void on_expired(uint64_t offset);
   void fail_fault(uint64_t offset, const Error& error);
+  void poison(uint64_t offset);
   void on_fetched(const Fetch& fetch, const Result<>& result) override;
   static bool is_final(const Fetch& fetch, const Result<>& result);
   void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
@@ -153,6 +154,7 @@ class Region : private Fetcher::Owner {
   Landings landings_;
   loop::Gate operations_;
   bool closing_ = false;
+  PageSet unpoisoned_;  // whose faults have failed, and nobody could be told
   PageSet asleep_;  // the process exits: who waits for these sleeps until it has
   Error dead_{Code::ok, ""};  // the object changed: nothing more is fetched
   Error last_error_{Code::ok, ""};

@@ -132,7 +132,7 @@ loop::Task<Result<std::unique_ptr<TraceRecorder>>> TraceRecorder::open(loop::Wor
                                                                        std::string path,
                                                                        uint64_t size) {
   std::string temporary;
-  auto creating = workers.run(loop::Priority::urgent, [&]() -> Result<int> {
+  auto creating = workers.run(loop::Priority::bulk, [&]() -> Result<int> {
     Result<std::string> place = place_of(path);
     if (!place) return fail(std::move(place.error()));
     path = std::move(*place);
@@ -201,7 +201,7 @@ loop::Task<Result<>> TraceRecorder::close() {
   auto writing = tasks_.idle();
   co_await writing;
   const int file = std::exchange(file_, -1);
-  auto closing = workers_.run(loop::Priority::urgent, [&]() -> Result<> {
+  auto closing = workers_.run(loop::Priority::bulk, [&]() -> Result<> {
     if (::close(file) < 0 && result_) result_ = fail_errno("can't write the trace", errno);
     if (result_ && std::rename(temporary_.c_str(), path_.c_str()) < 0)
       result_ = fail_errno("can't write the trace " + path_, errno);

@@ -267,12 +267,25 @@ TEST_F(ObjectTest, SmallObjectsNeedNoRanges) {
 }
 
 TEST_F(ObjectTest, EmptyObjects) {
-  for (const char* path : {"empty/x", "empty-200/x", "ok/size=0/x"}) {
+  for (const char* path : {"empty/x", "empty-200/x", "empty-416/x", "ok/size=0/x"}) {
     const Opened object = open(path);
     ASSERT_TRUE(object) << path << ": " << object.error().message;
     EXPECT_EQ((*object)->info().size, 0u);
     EXPECT_TRUE(read(**object, {0, 0}));
   }
+}
+
+TEST_F(ObjectTest, OfAnAttemptThatFailedNoVersionStays) {
+  const Opened object = open("etag-once/size=60000/x");
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_EQ((*object)->info().version.find("v1"), std::string::npos) << (*object)->info().version;
+  EXPECT_TRUE(read_all(**object));
+}
+
+TEST_F(ObjectTest, TellsHowLongTheFirstAnswerTook) {
+  const Opened object = open("slow/ms=60/size=300000/x");
+  ASSERT_TRUE(object) << object.error().message;
+  EXPECT_GE((*object)->info().latency, 60ms);
 }
 
 TEST_F(ObjectTest, TheFirstBytesServeAcrossTheirEnd) {

@@ -31,11 +31,14 @@ class Recorder : public Receiver {
     if (on_body) on_body();
     return {};
   }
+  void drained() override {
+    if (on_drained) on_drained();
+  }
 
   Head answer;
   uint64_t received = 0, wrong = 0;  // bytes; pieces
   bool refuse_head = false, over = false;
-  std::function<void()> on_head, on_body;
+  std::function<void()> on_head, on_body, on_drained;
   std::optional<Result<>> result;
   loop::Clock::time_point ended;
 };

@@ -264,6 +264,25 @@ TEST_F(TransfersTest, StopsOthersFromInsideAReceiver) {
     EXPECT_TRUE(*other.result || other.result->error().code == Code::canceled);
 }
 
+// All of them have just received something, and are about to be told so.
+TEST_F(TransfersTest, StopsOthersWhenItIsDrained) {
+  std::stop_source stop;
+  std::deque<Recorder> all;
+  int drained = 0;
+  for (int i = 0; i < 20; ++i) {
+    Recorder& recorder = all.emplace_back();
+    recorder.on_drained = [&] {
+      if (++drained == 50) stop.request_stop();
+    };
+    Request stoppable = request("drip/n=4096/ms=1/size=1000000/x");
+    stoppable.stop = stop.get_token();
+    start(stoppable, recorder);
+  }
+  wait_for_all();
+  EXPECT_GE(drained, 50);
+  for (Recorder& recorder : all) EXPECT_EQ(recorder.result->error().code, Code::canceled);
+}
+
 TEST_F(TransfersTest, UrgentRequestsOvertake) {
   std::deque<Recorder> bulk;
   for (size_t i = 0; i < 3 * limits::kBulkConnections; ++i)

@@ -70,6 +70,21 @@ TEST(FetchSink, WhatIsNotAWholePageDoesNotLand) {
   EXPECT_EQ(fill.end(generation, {0, pages(4)}), (std::vector<Range>{{pages(1), pages(3)}}));
 }
 
+TEST(FetchSink, WhatAnotherRequestHasTakenOverIsNotToldAsHere) {
+  FakeMemory memory(pages(4));
+  Fill fill(memory);
+  const uint64_t generation = fill.begin({0, pages(4)});
+  fill.take_away({pages(1), pages(1)});
+  fill.begin({pages(1), pages(1)});
+  std::vector<Range> here;
+  std::atomic<uint64_t> received = 0;
+  FetchSink sink(fill, generation, {0, pages(4)}, pages(4), false, received,
+                 [&](Range range) { here.push_back(range); });
+  sink.bytes(0, std::vector<std::byte>(pages(4)));
+  EXPECT_EQ(here, (std::vector<Range>{{0, pages(1)}, {pages(2), pages(2)}}));
+  EXPECT_EQ(sink.landed(), pages(3));
+}
+
 TEST(FetchSink, TheFirstPageLandsAloneForWhoWaitsForIt) {
   FakeMemory memory(pages(8));
   Fill fill(memory);

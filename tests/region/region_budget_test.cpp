@@ -79,6 +79,32 @@ TEST_F(RegionBudgetTest, CallsOfManyRegionsShareTheCommonBudget) {
   for (auto& call : calls) EXPECT_EQ(get(call), Code::ok);
 }
 
+// The last request of the region ends, but leaves no room; and of what others give back later
+// nobody tells.
+TEST_F(RegionBudgetTest, ACallThatFoundNoRoomLooksForItOnceNothingElseIsUnderWay) {
+  constexpr uint64_t kLarge = 16 * kMiB;
+  const auto other = open({.size = 1024 * kMiB, .granule = kLarge, .preferred_request = kLarge});
+  ASSERT_EQ(other->pin({0, 222 * kMiB}), Code::ok);
+  const auto region = open({.size = 8 * kMiB});
+  control_->add({.where = {4 * kMiB, kMiB}, .delay = 300ms});
+  auto pin = std::async(std::launch::async, [&] { return region->pin({4 * kMiB, kMiB}); });
+  ASSERT_TRUE(test::eventually([&] { return region->stats().in_flight > 0; }));
+  control_->clear();
+  control_->add({.where = {kMiB, kMiB}, .block = true});
+  control_->add({.where = {512 * kMiB, 512 * kMiB}, .block = true});
+  const auto third = open({.size = 8 * kMiB, .granule = kMiB});
+  std::vector<std::future<bool>> touches;
+  touches.push_back(other->touch_async(512 * kMiB));
+  touches.push_back(other->touch_async(768 * kMiB));
+  touches.push_back(third->touch_async(kMiB));
+  ASSERT_TRUE(someone_is_blocked(3)) << "with the pins the whole common budget";
+  auto call = std::async(std::launch::async, [&] { return region->populate({0, kPage}); });
+  EXPECT_EQ(get(pin), Code::ok);
+  control_->unblock();
+  EXPECT_EQ(get(call), Code::ok);
+  for (auto& touch : touches) EXPECT_TRUE(get(touch));
+}
+
 TEST_F(RegionBudgetTest, APrefetchWorksWhenTheBudgetIsFull) {
   const auto region = open({.size = 64 * kMiB}, {.budget = 4 * kMiB, .pull = Pull::none});
   EXPECT_EQ(region->populate({0, 3 * kMiB}), Code::ok);

@@ -215,10 +215,63 @@ TEST_F(RegionFailureTest, APageThatWasAnsweredAndEvictedIsNotPoisonedByItsOldDea
     const auto region = open({.size = kMiB}, {.deadline = 50ms});
     EXPECT_TRUE(region->touched(0));
     region->evict({0, kMiB});
-    ASSERT_TRUE(eventually([&] { return region->stats().requests >= 1; }));
+    ASSERT_TRUE(eventually([&] { return region->stats().in_flight == 0; }));
     EXPECT_EQ(region->stats().failed_faults, 0u) << "nobody waited";
     EXPECT_TRUE(region->touched(0));
   }
+}
+
+TEST_F(RegionFailureTest, WhatArrivesBehindAGapIsProgress) {
+  control_->add({.where = {0, kPage}, .times = 1, .block = true});
+  control_->add({.delay = 300ms});
+  const auto region = open({.size = 6 * kMiB}, {.deadline = 1s});
+  EXPECT_EQ(region->populate({0, 6 * kMiB}), Code::ok) << "nothing came for a second";
+}
+
+// As a kernel without UFFDIO_POISON at the limit of a process's mappings.
+class StubbornMemory : public memory::LocalMemory {
+ public:
+  StubbornMemory(std::unique_ptr<memory::LocalMemory> memory, std::atomic<int>& refusals)
+      : memory_(std::move(memory)), refusals_(refusals) {}
+
+  const std::byte* data() const override { return memory_->data(); }
+  uint64_t capacity() const override { return memory_->capacity(); }
+  bool on_demand() const override { return memory_->on_demand(); }
+  int fault_descriptor() const override { return memory_->fault_descriptor(); }
+  size_t take_faults(std::span<memory::Fault> faults) override {
+    return memory_->take_faults(faults);
+  }
+  Result<> land(uint64_t offset, std::span<const std::byte> pages) override {
+    return memory_->land(offset, pages);
+  }
+  Result<> drop(Range range) override { return memory_->drop(range); }
+  Result<> poison(Range range) override {
+    if (refusals_.fetch_sub(1) > 0) return fail(Code::no_memory, "no mapping is left");
+    return memory_->poison(range);
+  }
+  void wake(Range range) override { memory_->wake(range); }
+  void read_pinned(uint64_t offset, std::span<std::byte> out) const override {
+    memory_->read_pinned(offset, out);
+  }
+
+ private:
+  const std::unique_ptr<memory::LocalMemory> memory_;
+  std::atomic<int>& refusals_;
+};
+
+TEST_F(RegionFailureTest, AFaultThatCanNotBeAnsweredYetFailsOnceAndForItsOwnReason) {
+  std::atomic<int> refusals = 2;
+  wrap_memory_ = [&](std::unique_ptr<memory::LocalMemory> memory) {
+    return std::make_unique<StubbornMemory>(std::move(memory), refusals);
+  };
+  control_->add({.times = 1, .error = Code::denied});
+  const auto region = open({.size = kMiB}, {.deadline = 5s});
+  EXPECT_FALSE(region->touched(0)) << "at the third attempt";
+  EXPECT_LT(refusals, 0);
+  EXPECT_EQ(region->stats().failed_faults, 1u);
+  EXPECT_EQ(region->last_error().code, Code::denied);
+  EXPECT_EQ(region->populate({0, kPage}), Code::ok);
+  EXPECT_TRUE(region->touched(0));
 }
 
 TEST_F(RegionFailureTest, ManyThreadsOnOnePageAreOneRequest) {

@@ -150,10 +150,13 @@ class RegionFixture : public LoopTest {
   Result<std::unique_ptr<TestRegion>> try_open(std::unique_ptr<resource::Resource> resource,
                                                region::RegionOptions options, MemoryKind kind) {
     region::Environment environment{*loop_, workers_, budget_,
-                                    [kind](uint64_t size, uint64_t limit) {
-                                      return kind == MemoryKind::uffd
-                                                 ? memory::open_uffd(size)
-                                                 : memory::open_plain(size, limit);
+                                    [this, kind](uint64_t size, uint64_t limit) -> Memory {
+                                      Memory opened = kind == MemoryKind::uffd
+                                                          ? memory::open_uffd(size)
+                                                          : memory::open_plain(size, limit);
+                                      return opened && wrap_memory_
+                                                 ? wrap_memory_(std::move(*opened))
+                                                 : std::move(opened);
                                     }};
     using Opened = std::unique_ptr<region::Region>;
     Result<Opened> opened = loop_->wait<Opened>([&] {
@@ -175,6 +178,9 @@ class RegionFixture : public LoopTest {
     return eventually([&] { return region.stats().faults >= count; });
   }
 
+  // What regions get instead of their memory; none: that itself.
+  std::function<std::unique_ptr<memory::LocalMemory>(std::unique_ptr<memory::LocalMemory>)>
+      wrap_memory_;
   region::Budget budget_{256 << 20};
   std::shared_ptr<Control> control_ = std::make_shared<Control>(*loop_);
 };

@@ -23,13 +23,13 @@ RIGHT = """
     connection-limit connection-limit-503 connection-limit-1
     garbage-sometimes status-line status-line-http-2 interim interim-misleading header-latin-1
     headers-lower-case headers-line-feeds
-    empty empty-200
+    empty empty-200 empty-416
 """.split()
 
 # The open fails.
 REFUSED = {
     "UnsupportedError": """
-        400 451 s3-error no-validator no-ranges partial-as-200 total-unknown total-huge
+        400 451 s3-error no-validator no-ranges partial-as-200 total-unknown total-huge etag-once
         405 501
         redirect-chain-long redirect-loop redirect-to-file redirect-malformed
         redirect-without-location

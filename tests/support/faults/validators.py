@@ -2,6 +2,7 @@
 
 from .answers import Reply, good, size_of
 from .registry import scenario, variant
+from .wire import Gone
 
 
 @scenario("ok")
@@ -98,3 +99,23 @@ async def empty(c, request, reply):
 async def empty_200(c, request, reply):
     """Size 0: a range gives 200 with length 0."""
     await good(request, size=0, ranges=False).send(c)
+
+
+@scenario("empty-416")
+async def empty_416(c, request, reply):
+    """Size 0 as S3 has it, 416 to any range without a total; every second GET of all gives 503."""
+    reply = Reply(416) if "range" in request.headers else good(request, size=0)
+    if reply.status == 200 and c.server.counts[request.path] % 4 == 2:
+        reply = Reply(503)
+    await reply.send(c)
+
+
+@scenario("etag-once")
+async def etag_once(c, request, reply):
+    """The first answer is all of it, with an ETag, and cut short; others are ranges without one."""
+    if c.server.counts[request.path] > 1:
+        return await good(request, etag=None).send(c)
+    reply = good(request, ranges=False)
+    await reply.send_headers(c)
+    await reply.send_body(c, 0, reply.length // 2)
+    raise Gone

@@ -46,15 +46,14 @@ Environment Environment::of_process() {
   return Environment(std::move(values));
 }
 
-const std::string& Environment::get(std::string_view name) const {
-  static const std::string kNothing;
+std::string Environment::get(std::string_view name) const {
   const auto found = values_.find(name);
-  return found == values_.end() ? kNothing : found->second;
+  return found == values_.end() ? std::string() : found->second;
 }
 
 bool Environment::is_true(std::string_view name) const {
   static constexpr std::string_view kTrue = "true";
-  const std::string& value = get(name);
+  const std::string value = get(name);
   return std::equal(value.begin(), value.end(), kTrue.begin(), kTrue.end(),
                     [](char a, char b) { return (a | 0x20) == b; });
 }
@@ -63,7 +62,7 @@ std::string Environment::file(std::string_view variable, std::string_view otherw
   std::string path = get(variable);
   if (path.empty()) path = otherwise;
   if (!path.starts_with("~/")) return path;
-  const std::string& home = get("HOME");
+  const std::string home = get("HOME");
   return home.empty() ? home : home + path.substr(1);
 }
 
@@ -82,7 +81,7 @@ std::string Environment::places() const {
 }
 
 std::string Environment::profile() const {
-  const std::string& name = get("AWS_PROFILE");
+  const std::string name = get("AWS_PROFILE");
   return name.empty() ? get("AWS_DEFAULT_PROFILE") : name;
 }
 

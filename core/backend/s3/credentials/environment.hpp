@@ -23,7 +23,7 @@ class Environment {
   static Environment of_process();
 
   // Empty if it is not set.
-  const std::string& get(std::string_view name) const;
+  std::string get(std::string_view name) const;
   bool is_true(std::string_view name) const;  // "true", in any case
 
   // Its folder for settings, or a file that a variable names instead; "~/" is the home folder.

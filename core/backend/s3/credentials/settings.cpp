@@ -89,7 +89,7 @@ loop::Task<Result<Settings>> load_settings(loop::WorkerPool& workers, resource::
   if (!settings->profile_chosen) settings->profile = first_of({variables.profile(), "default"});
 
   if (!has_keys(*settings) || settings->region.empty() || settings->endpoint.empty()) {
-    auto reading = workers.run(loop::Priority::urgent, [&] { return read_profiles(variables); });
+    auto reading = workers.run(loop::Priority::bulk, [&] { return read_profiles(variables); });
     Result<Profiles> profiles = co_await reading;
     // Who needs no keys of them gets a region or an endpoint there, or does without.
     const bool needed = !settings->anonymous && !settings->given;

@@ -293,7 +293,7 @@ Result<> check_container_url(std::string_view text) {
 
 Task<Result<Keys>> Sources::of_container() {
   const Environment& variables = settings_.environment;
-  const std::string& relative = variables.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+  const std::string relative = variables.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
   const std::string url = relative.empty() ? variables.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
                                            : "http://169.254.170.2" + relative;
   if (url.empty())
@@ -303,7 +303,7 @@ Task<Result<Keys>> Sources::of_container() {
   http::Request get = request(url);
   get.direct = true;
   std::string token = variables.get("AWS_CONTAINER_AUTHORIZATION_TOKEN");
-  if (const std::string& path = variables.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+  if (const std::string path = variables.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
       !path.empty()) {
     auto reading = file(path);
     Result<std::string> text = co_await reading;
@@ -444,7 +444,7 @@ Task<Result<std::string>> Sources::ask(http::Request request, int attempts) {
 }
 
 Task<Result<std::string>> Sources::file(std::string path) {
-  auto reading = workers_.run(loop::Priority::urgent, [&] {
+  auto reading = workers_.run(loop::Priority::bulk, [&] {
     return read_small_file(path, limits::kCredentialAnswer);
   });
   co_return co_await reading;
