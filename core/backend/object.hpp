@@ -18,7 +18,7 @@
 
 namespace r3map::backend {
 
-// What differs between servers. Thread: the home loop, but for accept() and accept_first().
+// What differs between servers. Thread: the home loop, but for accept().
 class Dialect {
  public:
   virtual ~Dialect() = default;

@@ -1,4 +1,4 @@
-// How libcurl's errors read; what a transfer does on the wire is tested by client_test.cpp.
+// How libcurl's errors read; what a transfer does on the wire is tested by transfers_test.cpp.
 #include "http/transfer.hpp"
 
 #include <gtest/gtest.h>

@@ -12,7 +12,7 @@ namespace r3map::backend::s3 {
 
 namespace {
 
-// Thread: the home loop.
+// Thread: the home loop, but for accept().
 class S3Dialect final : public Dialect {
  public:
   // Without a provider: anonymous.
