@@ -5,6 +5,7 @@
 #include "backend/base64.hpp"
 #include "backend/headers.hpp"
 #include "backend/object.hpp"
+#include "backend/status.hpp"
 #include "resource/url.hpp"
 
 namespace r3map::backend {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/status.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 
@@ -65,91 +66,6 @@ Result<> check_encoding(const Head& head) {
 }
 
 }  // namespace
-
-Code code_of_status(int status) {
-  switch (status) {
-    case 401:
-    case 403:
-    case 407: return Code::denied;
-    case 404:
-    case 410: return Code::not_found;
-    case 405:
-    case 501: return Code::unsupported;
-    case 408:
-    case 425:
-    case 429:
-    case 503: return Code::busy;
-    case 412: return Code::stale;
-    case 304: return Code::protocol;  // nobody asked whether anything changed
-    case 416: return Code::out_of_range;
-    default: break;
-  }
-  if (status >= 500) return Code::io;
-  // Also of 400: a number can't tell that the caller has made a mistake.
-  return status >= 300 ? Code::unsupported : Code::protocol;
-}
-
-bool wants_tls(const Head& head, std::string_view body) {
-  const auto says = [&](std::string_view text) { return body.find(text) != std::string_view::npos; };
-  return head.status == 400 && (says("to HTTPS port") || says("to an HTTPS server") ||
-                                says("to an SSL-enabled server"));
-}
-
-std::string status_text(const Head& head) {
-  const std::string number = std::to_string(head.status);
-  return head.reason.empty() ? number : number + " " + shown(head.reason);
-}
-
-std::string shown(std::string_view text) {
-  static constexpr size_t kLongest = 200;
-  std::string out(text.substr(0, kLongest));
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  if (text.size() > kLongest) out += "…";
-  return out;
-}
-
-Result<bool> parse_flag(const resource::Options& options, std::string_view name, bool fallback) {
-  const auto found = options.find(name);
-  if (found == options.end()) return fallback;
-  const std::string& text = found->second;
-  if (text == "true" || text == "1") return true;
-  if (text == "false" || text == "0") return false;
-  return fail(Code::invalid, std::string(name) + " is true or false, not '" + shown(text) + "'");
-}
-
-Result<HttpOptions> parse_http_options(const resource::Options& options) {
-  HttpOptions result;
-  if (const auto pin = options.find("pin"); pin != options.end()) {
-    if (pin->second != "auto" && pin->second != "none")
-      return fail(Code::invalid, "pin is auto or none, not '" + shown(pin->second) + "'");
-    result.pin = pin->second == "none" ? Pin::none : Pin::automatic;
-  }
-  if (const auto bundle = options.find("ca_bundle"); bundle != options.end())
-    result.ca_bundle = bundle->second;
-  Result<bool> verify = parse_flag(options, "verify", true);
-  // To others it may also be a file.
-  if (!verify)
-    return fail(verify.error().code, verify.error().message + "; ca_bundle= takes a file");
-  result.verify = *verify;
-  if (const auto proxy = options.find("proxy"); proxy != options.end()) {
-    const Result<http::Target> at = http::parse_target(proxy->second);
-    // The value may hold a password.
-    if (!at || at->path != "/")
-      return fail(Code::invalid, "proxy is http://[user:password@]host[:port] or https://…");
-    result.proxy = proxy->second;
-  }
-  return result;
-}
-
-http::Request HttpOptions::request(std::string url) const {
-  http::Request request;
-  request.url = std::move(url);
-  request.ca_bundle = ca_bundle;
-  request.verify = verify;
-  request.proxy = proxy;
-  return request;
-}
 
 // ---- answers
 
@@ -303,7 +219,7 @@ HttpObject::HttpObject(loop::Loop& loop, http::Client& client, std::unique_ptr<D
   info_.granule = 64 << 10;
   info_.preferred_request = 32 << 20;
   info_.parallel_requests = 4;
-  info_.worth_hedging = true;
+  info_.remote = true;
 }
 
 // Takes size and version from the first good answer.
@@ -400,7 +316,7 @@ loop::Task<Result<>> HttpObject::get(const http::Target& target, std::vector<htt
   get.priority = priority_of(request.urgency);
   get.deadline = request.deadline;
   get.stop = request.stop;
-  get.answer = answer.expected();
+  get.expected_bytes = answer.expected();
   auto performing = client_.perform(std::move(get), answer);
   co_return co_await performing;
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/http_options.hpp"
 #include "http/client.hpp"
 #include "http/header.hpp"
 #include "http/retry.hpp"
@@ -63,37 +64,6 @@ class Dialect {
   virtual Error explain(const http::Target& target, const http::Head& head,
                         std::string_view body) const = 0;
 };
-
-// By its number alone, as RFC 9110 has it.
-Code code_of_status(int status);
-// "403 Forbidden", fit for a message.
-std::string status_text(const http::Head& head);
-// Whether an error answer is that of a TLS server that was asked without TLS. (nginx, Apache and
-// Go's net/http, thus MinIO, say it in these words.)
-bool wants_tls(const http::Head& head, std::string_view body);
-// Text of a peer, fit for a one-line message: printable and short.
-std::string shown(std::string_view text);
-
-enum class Pin {
-  automatic,  // every answer must be of the version that was opened
-  none,       // whatever the server has at the moment
-};
-
-// The options that all servers behind HTTP have: pin, ca_bundle, verify, proxy.
-struct HttpOptions {
-  Pin pin = Pin::automatic;
-  std::string ca_bundle;
-  bool verify = true;
-  std::string proxy;
-
-  auto operator<=>(const HttpOptions&) const = default;
-
-  // A GET of `url` with these settings and no header field yet.
-  http::Request request(std::string url) const;
-};
-Result<HttpOptions> parse_http_options(const resource::Options& options);
-// A boolean option's value; `fallback` if it is not given.
-Result<bool> parse_flag(const resource::Options& options, std::string_view name, bool fallback);
 
 // Thread: the home loop.
 class HttpObject : public resource::Resource {

@@ -38,7 +38,7 @@ loop::Task<Result<>> Client::perform(Request request, Receiver& receiver) {
 
 // The one that has least to do; a new one while all have something. Null: the loop.
 Lane* Client::lane_for(const Request& request) {
-  if (request.answer < limits::kLargeAnswer) return nullptr;
+  if (request.expected_bytes < limits::kLargeAnswer) return nullptr;
   const auto least = std::min_element(
       lanes_.begin(), lanes_.end(),
       [](const auto& a, const auto& b) { return a->requests() < b->requests(); });

@@ -1,32 +1,13 @@
 #include "http/proxy.hpp"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <memory>
 #include <vector>
 
+#include "http/url_handle.hpp"
+
 namespace r3map::http {
-
-namespace {
-
-struct FreeUrl {
-  void operator()(CURLU* url) const { curl_url_cleanup(url); }
-};
-using UrlHandle = std::unique_ptr<CURLU, FreeUrl>;
-
-// Empty if there is none.
-std::string part(const UrlHandle& url, CURLUPart which) {
-  char* text = nullptr;
-  if (curl_url_get(url.get(), which, &text, 0) != CURLUE_OK) return {};
-  std::string result = text;
-  curl_free(text);
-  return result;
-}
-
-}  // namespace
 
 std::optional<Proxy> parse_proxy(const std::string& text) {
   const UrlHandle url(curl_url());

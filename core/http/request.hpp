@@ -25,7 +25,7 @@ struct Request {
   std::string proxy;                 // a URL, whatever the environment says; empty: the latter
   bool direct = false;               // past any proxy: the peer is this machine's own
   Priority priority = Priority::bulk;
-  uint64_t answer = 0;  // bytes of the body that will come, as far as known
+  uint64_t expected_bytes = 0;  // of the body, as far as known
   loop::Deadline deadline = loop::kNever;
   // Requested on the loop's thread; from inside the receiver, too, where that is the receiver's.
   std::stop_token stop;

@@ -255,11 +255,11 @@ void Fetcher::learn(const Fetch& fetch, bool complete) {
   if (fetch.queued_behind > kFewRequests || first == loop::Clock::time_point::max()) return;
   // No network is as fast as the first bytes that an open has kept.
   const Pace::Duration delay = first - fetch.progress->begin;
-  if (!resource_.info().worth_hedging || delay > kNoRoundTrip) pace_.first_byte(delay);
+  if (!resource_.info().remote || delay > kNoRoundTrip) pace_.first_byte(delay);
 }
 
 void Fetcher::watch_for_late_ones() {
-  if (late_timer_armed_ || !resource_.info().worth_hedging) return;
+  if (late_timer_armed_ || !resource_.info().remote) return;
   const std::optional<Pace::Duration> late = pace_.late();
   if (!late) return;
   late_timer_armed_ = true;

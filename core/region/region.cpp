@@ -37,7 +37,7 @@ uint64_t unless_zero(uint64_t limit) { return limit == 0 ? UINT64_MAX : limit; }
 // How much a region has under way is found out (Pace); this is how much it may.
 Fetcher::Limits fetch_limits(const resource::Info& info, uint64_t limit,
                              const RegionOptions& options) {
-  const uint64_t times = info.worth_hedging ? kMoreInParallel : 1;
+  const uint64_t times = info.remote ? kMoreInParallel : 1;
   const uint64_t bulk = info.preferred_request * info.parallel_requests * times;
   return {share_of(limit, 8, info.preferred_request), share_of(limit, 4, bulk), options.deadline,
           unless_zero(options.most_requests), align_down(unless_zero(options.most_bytes), kPage)};

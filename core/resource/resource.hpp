@@ -44,8 +44,9 @@ struct Info {
   uint64_t preferred_request = 1 << 20;
   // So many preferred requests at a time bring the most.
   unsigned parallel_requests = 2;
-  // A second request may be answered sooner than a late one: by another connection or server.
-  bool worth_hedging = false;
+  // Requests take round trips, and a second one may be answered sooner than a late one: by another
+  // connection or server.
+  bool remote = false;
   // What the first answer took, connecting included; zero where no round trip is.
   loop::Clock::duration latency{};
 };

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "backend/http.hpp"
+#include "backend/status.hpp"
 #include "loop/event.hpp"
 #include "resource/url.hpp"
 #include "support/fault_server_process.hpp"
@@ -522,18 +523,6 @@ TEST_F(ObjectTest, NothingIsSignedAfterTheShutdown) {
   EXPECT_EQ(late.error().message, "the process is exiting");
   EXPECT_TRUE(read(**object, {0, 1000})) << "what is here needs no network";
   on_loop([&] { EXPECT_EQ(asked, 0); });
-}
-
-TEST(Status, Codes) {
-  EXPECT_EQ(code_of_status(403), Code::denied);
-  EXPECT_EQ(code_of_status(404), Code::not_found);
-  EXPECT_EQ(code_of_status(429), Code::busy);
-  EXPECT_EQ(code_of_status(503), Code::busy);
-  EXPECT_EQ(code_of_status(500), Code::io);
-  EXPECT_EQ(code_of_status(418), Code::unsupported);
-  EXPECT_EQ(code_of_status(301), Code::unsupported);
-  EXPECT_EQ(shown("a\nb\x7f"), "a b ");
-  EXPECT_LT(shown(std::string(1000, 'x')).size(), 210u);
 }
 
 }  // namespace

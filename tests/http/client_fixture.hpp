@@ -63,7 +63,7 @@ class ClientTest : public test::LoopTest {
   // Of as many bytes as are received on a thread of their own.
   Request large(std::string_view path, Priority priority = Priority::bulk) {
     Request asked = request(path, priority);
-    asked.answer = limits::kLargeAnswer;
+    asked.expected_bytes = limits::kLargeAnswer;
     return asked;
   }
 

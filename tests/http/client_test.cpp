@@ -43,7 +43,7 @@ TEST_F(ClientTest, LargeAnswersComeOnThreadsOfTheirOwn) {
   Recorder small;
   small.on_body = [&] { small_on = std::this_thread::get_id(); };
   Request just_less = request("ok/x");
-  just_less.answer = limits::kLargeAnswer - 1;
+  just_less.expected_bytes = limits::kLargeAnswer - 1;
   EXPECT_TRUE(get(just_less, small));
   EXPECT_EQ(small_on, home);
 }

@@ -90,7 +90,7 @@ class FetcherTest : public test::LoopTest, public Fetcher::Owner {
   static std::unique_ptr<test::ComputedResource> computed() {
     auto resource = std::make_unique<test::ComputedResource>(pages(kPages) - 100);
     resource->settings().parallel_requests = 3;
-    resource->settings().worth_hedging = true;
+    resource->settings().remote = true;
     return resource;
   }
   test::FaultInjectingResource resource_{*loop_, computed(), control_};

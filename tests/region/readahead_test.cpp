@@ -128,10 +128,11 @@ TEST(Readahead, RandomFaultsDontMakeAReaderForgotten) {
 TEST(Readahead, RandomReadsNeverReadAhead) {
   test::Random random;
   SCOPED_TRACE(random.trace());
-  Readahead readahead(uint64_t{1} << 40, kGranule, kWindow);
-  // Each place once: next to one another they would be a sequence.
+  Readahead readahead(uint64_t{1} << 50, kGranule, kWindow);
+  // Each place once, since next to one another they would be a sequence; and so many to choose from
+  // that three at equal distances, which would be a stride, hardly ever come by chance.
   std::set<uint64_t> places;
-  while (places.size() < 5000) places.insert(random.below(uint64_t{1} << 22) << 18);
+  while (places.size() < 5000) places.insert(random.below(uint64_t{1} << 32) << 18);
   std::vector<uint64_t> order(places.begin(), places.end());
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
   for (const uint64_t place : order) {

@@ -129,7 +129,7 @@ class RegionFixture : public LoopTest {
     uint64_t granule = 16 << 10;
     uint64_t preferred_request = 1 << 20;
     unsigned parallel_requests = 2;
-    bool worth_hedging = false;
+    bool remote = false;
   };
 
   // The object, behind control_.
@@ -138,7 +138,7 @@ class RegionFixture : public LoopTest {
     computed->settings().granule = source.granule;
     computed->settings().preferred_request = source.preferred_request;
     computed->settings().parallel_requests = source.parallel_requests;
-    computed->settings().worth_hedging = source.worth_hedging;
+    computed->settings().remote = source.remote;
     return std::make_unique<FaultInjectingResource>(*loop_, std::move(computed), control_);
   }
   std::unique_ptr<resource::Resource> in_memory(uint64_t size) {

@@ -144,7 +144,7 @@ TEST_F(RegionReadersTest, NoMoreIsUnderWayThanWasAllowed) {
 }
 
 TEST_F(RegionReadersTest, ALateFaultIsAskedForAgain) {
-  const auto region = open({.size = 1 << 30, .worth_hedging = true});
+  const auto region = open({.size = 1 << 30, .remote = true});
   test::Random random;
   SCOPED_TRACE(random.trace());
   control_->add({.delay = 1ms});  // a round trip
@@ -159,7 +159,7 @@ TEST_F(RegionReadersTest, ALateFaultIsAskedForAgain) {
 }
 
 TEST_F(RegionReadersTest, AReaderOfAReadaheadThatStallsGetsOnByOthers) {
-  const auto region = open({.size = 1 << 30, .worth_hedging = true});
+  const auto region = open({.size = 1 << 30, .remote = true});
   test::Random random;
   SCOPED_TRACE(random.trace());
   control_->add({.delay = 1ms});  // a round trip

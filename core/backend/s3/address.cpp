@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backend/object.hpp"
+#include "backend/status.hpp"
 #include "backend/s3/endpoint.hpp"
 #include "base/limits.hpp"
 #include "resource/url.hpp"

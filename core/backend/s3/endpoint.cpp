@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backend/object.hpp"
+#include "backend/status.hpp"
 #include "resource/url.hpp"
 
 namespace r3map::backend::s3 {

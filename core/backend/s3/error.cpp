@@ -4,7 +4,7 @@
 #include <array>
 #include <pugixml.hpp>
 
-#include "backend/object.hpp"
+#include "backend/status.hpp"
 #include "backend/s3/address.hpp"
 
 namespace r3map::backend::s3 {

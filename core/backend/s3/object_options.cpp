@@ -5,7 +5,8 @@
 #include <algorithm>
 
 #include "backend/base64.hpp"
-#include "backend/object.hpp"
+#include "backend/http_options.hpp"
+#include "backend/status.hpp"
 #include "base/limits.hpp"
 #include "resource/url.hpp"
 

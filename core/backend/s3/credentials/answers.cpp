@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 
-#include "backend/object.hpp"
+#include "backend/status.hpp"
 
 namespace r3map::backend::s3 {
 

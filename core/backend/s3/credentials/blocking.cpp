@@ -15,7 +15,7 @@
 #include <thread>
 #include <utility>
 
-#include "backend/object.hpp"
+#include "backend/status.hpp"
 
 namespace r3map::backend::s3 {
 

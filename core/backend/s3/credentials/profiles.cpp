@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backend/object.hpp"
+#include "backend/status.hpp"
 #include "base/limits.hpp"
 
 namespace r3map::backend::s3 {

@@ -1,6 +1,7 @@
 #include "backend/s3/credentials/settings.hpp"
 
 #include "backend/s3/credentials/blocking.hpp"
+#include "backend/status.hpp"
 #include "base/limits.hpp"
 
 namespace r3map::backend::s3 {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "backend/object.hpp"
+#include "backend/http_options.hpp"
 #include "backend/s3/credentials/environment.hpp"
 #include "backend/s3/credentials/profiles.hpp"
 #include "loop/task.hpp"

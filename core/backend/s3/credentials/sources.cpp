@@ -7,7 +7,7 @@
 #include <array>
 #include <charconv>
 
-#include "backend/object.hpp"
+#include "backend/status.hpp"
 #include "backend/s3/address.hpp"
 #include "backend/s3/credentials/blocking.hpp"
 #include "base/limits.hpp"
