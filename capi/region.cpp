@@ -5,6 +5,7 @@
 
 #include "base/log.hpp"
 #include "guard.hpp"
+#include "handles.hpp"
 #include "objects.hpp"
 
 using namespace r3map;
@@ -61,17 +62,16 @@ Task<Result<uint64_t>> close_region(RegionPtr object) {
   co_return uint64_t{0};
 }
 
-// What was opened into a queue that is gone.
-void close_unwanted(uint64_t handle) {
-  Result<RegionPtr> object = region_table().take(reinterpret_cast<r3map_region*>(handle));
-  if (!object) return;
-  (*object)->engine->loop().post([object = *object] {
-    loop::spawn([](RegionPtr closing) -> Task<void> {
-      auto task = close_region(closing);
-      (void)co_await task;
-    }(object));
-  });
-}
+struct RegionKind {
+  using Object = RegionObject;
+  using Opaque = r3map_region;
+  static constexpr const char* kName = "region";
+  static auto& table() { return region_table(); }
+  static Task<Result<uint64_t>> open(Engine& engine, std::string url, OptionsObject options) {
+    return open_region(engine, std::move(url), std::move(options));
+  }
+  static Task<Result<uint64_t>> close(RegionPtr object) { return close_region(std::move(object)); }
+};
 
 // What an operation does with the open region, on the loop.
 using Work = std::function<Task<Result<>>(region::Region&)>;
@@ -131,45 +131,15 @@ Task<Result<>> count_residency(region::Region& region, Range range, size_t cells
 }  // namespace
 
 int r3map_region_open(r3map_region** region, const char* url, const r3map_options* options) {
-  return guarded([&]() -> Result<> {
-    if (!region) return fail(Code::invalid, "region: NULL");
-    Result<Opening> opening = prepare_open(url, options);
-    if (!opening) return fail(std::move(opening.error()));
-    // Read here: it may lie in a region, and the loop must not wait for itself.
-    const std::string copy = url;
-    const Result<uint64_t> handle = run(*opening->engine, [&] {
-      return open_region(*opening->engine, copy, opening->options);
-    });
-    if (!handle) return fail(handle.error());
-    *region = reinterpret_cast<r3map_region*>(*handle);
-    return {};
-  });
+  return Handles<RegionKind>::open(region, url, options);
 }
 
 int r3map_region_open_async(const char* url, const r3map_options* options, r3map_queue* queue,
                             uint64_t tag) {
-  return guarded([&]() -> Result<> {
-    Result<Opening> opening = prepare_open(url, options);
-    if (!opening) return fail(std::move(opening.error()));
-    Engine& engine = *opening->engine;
-    return run_async(
-        engine, queue, tag,
-        [&engine, url = std::string(url), given = std::move(opening->options)] {
-          return open_region(engine, url, given);
-        },
-        close_unwanted);
-  });
+  return Handles<RegionKind>::open_async(url, options, queue, tag);
 }
 
-int r3map_region_close(r3map_region* region) {
-  return guarded([&]() -> Result<> {
-    Result<RegionPtr> object = region_table().take(region);
-    if (!object) return fail(std::move(object.error()));
-    const Result<uint64_t> closed = run(*(*object)->engine, [&] { return close_region(*object); });
-    if (!closed) return fail(closed.error());
-    return {};
-  });
-}
+int r3map_region_close(r3map_region* region) { return Handles<RegionKind>::close(region); }
 
 const void* r3map_region_data(r3map_region* region) {
   const void* data = nullptr;

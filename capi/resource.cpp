@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "guard.hpp"
+#include "handles.hpp"
 #include "objects.hpp"
 
 using namespace r3map;
@@ -49,17 +50,18 @@ Task<Result<uint64_t>> close_resource(ResourcePtr object) {
   co_return uint64_t{0};
 }
 
-// What was opened into a queue that is gone.
-void close_unwanted(uint64_t handle) {
-  Result<ResourcePtr> object = resource_table().take(reinterpret_cast<r3map_resource*>(handle));
-  if (!object) return;
-  (*object)->engine->loop().post([object = *object] {
-    loop::spawn([](ResourcePtr closing) -> Task<void> {
-      auto task = close_resource(closing);
-      (void)co_await task;
-    }(object));
-  });
-}
+struct ResourceKind {
+  using Object = ResourceObject;
+  using Opaque = r3map_resource;
+  static constexpr const char* kName = "resource";
+  static auto& table() { return resource_table(); }
+  static Task<Result<uint64_t>> open(Engine& engine, std::string url, OptionsObject options) {
+    return open_resource(engine, std::move(url), std::move(options));
+  }
+  static Task<Result<uint64_t>> close(ResourcePtr object) {
+    return close_resource(std::move(object));
+  }
+};
 
 enum class Direction { read, write, flush };
 constexpr const char* kNames[] = {"read", "write", "flush"};
@@ -89,17 +91,23 @@ Task<Result<>> read_all(ResourceObject& object, Range range, resource::BufferSin
   }
 }
 
+Task<Result<>> go(ResourceObject& object, Direction direction, Range range,
+                  resource::BufferSink& sink, std::span<const std::byte> bytes) {
+  if (direction == Direction::read) return read_all(object, range, sink);
+  resource::Request request = request_within(object.deadline, object.stop.get_token());
+  return direction == Direction::write
+             ? object.resource->write(range.offset, bytes, std::move(request))
+             : object.resource->flush(std::move(request));
+}
+
 Task<Result<uint64_t>> transfer(ResourcePtr object, Direction direction, std::byte* buffer,
                                 Range range) {
   if (!object->resource || object->stop.stop_requested())
     co_return fail(Code::canceled, "the resource was closed");
   loop::Gate::Pass pass(object->operations);
-  const resource::Request request = request_within(object->deadline, object->stop.get_token());
   const std::span<std::byte> bytes(buffer, range.length);
   LoggingSink sink(object->url, range.offset, bytes);
-  auto task = direction == Direction::read    ? read_all(*object, range, sink)
-              : direction == Direction::write ? object->resource->write(range.offset, bytes, request)
-                                              : object->resource->flush(request);
+  auto task = go(*object, direction, range, sink, bytes);
   Result<> result = co_await task;
   if (!result) co_return fail(in_context(result.error(), kNames[int(direction)], object->url));
   co_return range.length;
@@ -147,45 +155,16 @@ Result<> write_staged(const ResourcePtr& object, const std::byte* buffer, Range 
 }  // namespace
 
 int r3map_resource_open(r3map_resource** resource, const char* url, const r3map_options* options) {
-  return guarded([&]() -> Result<> {
-    if (!resource) return fail(Code::invalid, "resource: NULL");
-    Result<Opening> opening = prepare_open(url, options);
-    if (!opening) return fail(std::move(opening.error()));
-    // Read here: it may lie in a region, and the loop must not wait for itself.
-    const std::string copy = url;
-    const Result<uint64_t> handle = run(*opening->engine, [&] {
-      return open_resource(*opening->engine, copy, opening->options);
-    });
-    if (!handle) return fail(handle.error());
-    *resource = reinterpret_cast<r3map_resource*>(*handle);
-    return {};
-  });
+  return Handles<ResourceKind>::open(resource, url, options);
 }
 
 int r3map_resource_open_async(const char* url, const r3map_options* options, r3map_queue* queue,
                               uint64_t tag) {
-  return guarded([&]() -> Result<> {
-    Result<Opening> opening = prepare_open(url, options);
-    if (!opening) return fail(std::move(opening.error()));
-    Engine& engine = *opening->engine;
-    return run_async(
-        engine, queue, tag,
-        [&engine, url = std::string(url), given = std::move(opening->options)] {
-          return open_resource(engine, url, given);
-        },
-        close_unwanted);
-  });
+  return Handles<ResourceKind>::open_async(url, options, queue, tag);
 }
 
 int r3map_resource_close(r3map_resource* resource) {
-  return guarded([&]() -> Result<> {
-    Result<ResourcePtr> object = resource_table().take(resource);
-    if (!object) return fail(std::move(object.error()));
-    const Result<uint64_t> closed =
-        run(*(*object)->engine, [&] { return close_resource(*object); });
-    if (!closed) return fail(closed.error());
-    return {};
-  });
+  return Handles<ResourceKind>::close(resource);
 }
 
 int r3map_resource_size(r3map_resource* resource, uint64_t* size) {
