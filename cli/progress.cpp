@@ -13,6 +13,18 @@ namespace r3map::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{100};
+constexpr size_t kLongestBar = 40, kShortestBar = 4;
+
+// "[===>   ] " in `room` columns at most; "" where a bar would tell nothing.
+std::string bar(double part, size_t room) {
+  constexpr size_t around = 3;
+  if (room < around + kShortestBar) return "";
+  size_t length = std::min(room - around, kLongestBar);
+  auto filled = static_cast<size_t>(part * static_cast<double>(length));
+  std::string text = "[" + std::string(filled, '=');
+  if (filled < length) text += '>' + std::string(length - filled - 1, ' ');
+  return text + "] ";
+}
 
 }  // namespace
 
@@ -46,17 +58,18 @@ void Progress::draw(Clock::time_point now) {
   std::string left = "--:--";
   if (done_ > 0) left = format_time(static_cast<double>(total_ - done_) / rate);
 
-  char numbers[96];
-  std::snprintf(numbers, sizeof numbers, "] %3d%%  %s of %s  %s/s  %s", static_cast<int>(part * 100),
-                format_size(done_).c_str(), format_size(total_).c_str(),
-                format_size(static_cast<uint64_t>(rate)).c_str(), left.c_str());
-  std::string line = name_ + "  [";
-  size_t width = terminal_width() - 1, taken = line.size() + std::char_traits<char>::length(numbers);
-  size_t bar = width > taken + 10 ? std::min<size_t>(width - taken, 40) : 10;
-  auto filled = static_cast<size_t>(part * static_cast<double>(bar));
-  line += std::string(filled, '=');
-  if (filled < bar) line += '>' + std::string(bar - filled - 1, ' ');
-  line += numbers;
+  char percent[8];
+  std::snprintf(percent, sizeof percent, "%3d%%", static_cast<int>(part * 100));
+  // Where not all has room the name and the share stay, and the bar goes first.
+  size_t width = terminal_width() - 1;
+  std::string name = name_ + "  ", numbers = percent;
+  for (const std::string& more : {format_size(done_) + " of " + format_size(total_),
+                                  format_size(static_cast<uint64_t>(rate)) + "/s", left}) {
+    if (name.size() + numbers.size() + 2 + more.size() > width) break;
+    numbers += "  " + more;
+  }
+  size_t taken = std::min(name.size() + numbers.size(), width);
+  std::string line = name + bar(part, width - taken) + numbers;
   // A line that wraps could not be cleared. Names are cut between bytes: it is only for the eye.
   if (line.size() > width) line.erase(0, line.size() - width);
 

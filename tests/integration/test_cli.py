@@ -179,14 +179,29 @@ def test_replaces_as_cp_does(r3map, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["fresh", "link", "source", "target"]
 
 
-def test_progress_on_a_terminal_only(start, nginx, toxiproxy, tmp_path):
-    url = nginx.put("object", DATA)
-    proxy = toxiproxy.proxy(nginx.address, bytes_per_second=20 << 20)
-    shown, code = on_a_terminal(start, "cp", url.replace(nginx.url, proxy.url), tmp_path / "copy",
-                                stream="stderr")
+def slow_copy(start, nginx, toxiproxy, target, columns):
+    """The lines that a copy of a second shows on a terminal, one after the other."""
+    url = nginx.put("object", DATA[:1 << 20])
+    proxy = toxiproxy.proxy(nginx.address, bytes_per_second=1_000_000)
+    shown, code = on_a_terminal(start, "cp", url.replace(nginx.url, proxy.url), target,
+                                columns=columns, stream="stderr")
     proxy.delete()
-    assert code == 0 and (tmp_path / "copy").read_bytes() == DATA
-    assert "%" in shown and "copy  [" in shown and shown.endswith("/s\r\n")
+    assert code == 0 and target.read_bytes() == DATA[:1 << 20]
+    return shown.split("\r\033[K")[1:]
+
+
+def test_progress_on_a_terminal_only(start, nginx, toxiproxy, tmp_path):
+    *drawn, last = slow_copy(start, nginx, toxiproxy, tmp_path / "copy", columns=100)
+    assert len(drawn) > 1 and all("copy  [" in line and "%" in line for line in drawn)
+    assert last.startswith("copy: 1.0 MiB in ") and last.endswith("/s\r\n")
+
+
+@pytest.mark.parametrize("columns", [22, 40, 49, 60])
+def test_progress_on_a_narrow_terminal_keeps_the_name(start, nginx, toxiproxy, tmp_path, columns):
+    *drawn, _ = slow_copy(start, nginx, toxiproxy, tmp_path / "copy", columns)
+    assert len(drawn) > 1
+    assert all(line.startswith("copy  ") and "%" in line for line in drawn), drawn
+    assert all(len(line) < columns for line in drawn), "a line that wraps can't be cleared"
 
 
 def test_through_latency(r3map, minio, bucket, toxiproxy):
