@@ -96,7 +96,7 @@ def test_a_refusal_says_what_to_do(minio, bucket, wrong, said):
 
 
 def test_what_is_not_there(minio, bucket):
-    with pytest.raises(r3map.NotFoundError, match=r"no such key \(NoSuchKey, 404\)"):
+    with pytest.raises(r3map.NotFoundError, match=r"no such key \(NoSuchKey, 404, request id \w+\)"):
         r3map.open(f"s3://{bucket}/object", storage_options=minio.storage_options)
     with pytest.raises(r3map.NotFoundError, match="no such bucket.*check its name"):
         r3map.open("s3://nowhere-at-all/object", storage_options=minio.storage_options)

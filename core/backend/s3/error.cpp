@@ -192,8 +192,7 @@ Error explain_error(const http::Head& head, std::string_view body, const Asker& 
   text += " (";
   if (!error.code.empty()) text += shown(error.code) + ", ";
   text += std::to_string(head.status);
-  if (!error.request_id.empty() && code != Code::not_found)
-    text += ", request id " + shown(error.request_id);
+  if (!error.request_id.empty()) text += ", request id " + shown(error.request_id);
   text += ")";
   std::string remedy;
   if (known) remedy = remedy_text(*known, head, error, asker);

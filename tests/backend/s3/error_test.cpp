@@ -24,9 +24,9 @@ Code code_of(int status, const std::string& code) {
 }
 
 TEST(S3Error, KnownCodes) {
-  EXPECT_EQ(message(404, "NoSuchKey"), "no such key (NoSuchKey, 404)");
+  EXPECT_EQ(message(404, "NoSuchKey"), "no such key (NoSuchKey, 404, request id R1)");
   EXPECT_EQ(message(404, "NoSuchBucket"),
-            "no such bucket (NoSuchBucket, 404): check its name and endpoint_url");
+            "no such bucket (NoSuchBucket, 404, request id R1): check its name and endpoint_url");
   EXPECT_EQ(message(301, "PermanentRedirect", "<Region>eu-west-1</Region>"),
             "the bucket is in another region (PermanentRedirect, 301, request id R1): "
             "set region=eu-west-1");
@@ -54,10 +54,11 @@ TEST(S3Error, WhatIsNotFoundIsNamedAsItWasAskedFor) {
     return explain_error(head(404), body, asker).message;
   };
   EXPECT_EQ(said(xml("NoSuchKey")),
-            "no such key (NoSuchKey, 404): asked for http://host:9000/data/data/x");
-  EXPECT_EQ(said(xml("NoSuchBucket")),
-            "no such bucket (NoSuchBucket, 404): check its name and endpoint_url; asked for "
+            "no such key (NoSuchKey, 404, request id R1): asked for "
             "http://host:9000/data/data/x");
+  EXPECT_EQ(said(xml("NoSuchBucket")),
+            "no such bucket (NoSuchBucket, 404, request id R1): check its name and endpoint_url; "
+            "asked for http://host:9000/data/data/x");
   EXPECT_EQ(said(""), "not found (404): asked for http://host:9000/data/data/x");
   asker.url += std::string(3000, 'y');
   EXPECT_LT(said("").size(), 300u);
@@ -108,7 +109,8 @@ TEST(S3Error, WhatHasNoCodeOfItsOwn) {
   deleted.fields = {{"x-amz-delete-marker", "true"}};
   const Error error = explain_error(deleted, xml("MethodNotAllowed"), kAsker);
   EXPECT_EQ(error.code, Code::not_found);
-  EXPECT_EQ(error.message, "this version is the mark of a deletion (MethodNotAllowed, 405)");
+  EXPECT_EQ(error.message,
+            "this version is the mark of a deletion (MethodNotAllowed, 405, request id R1)");
 }
 
 TEST(S3Error, UnknownCodesSayWhatTheServerSays) {

@@ -79,10 +79,11 @@ TEST_F(S3Test, WhatIsNotFoundIsNamedAsItWasAskedFor) {
     return open_at(at, "s3://no-such-key/a b", std::move(options)).error().message;
   };
   EXPECT_EQ(refusal(endpoint + "/no-such-key", {}),
-            "no such key (NoSuchKey, 404): asked for " + endpoint +
+            "no such key (NoSuchKey, 404, request id R3MAP): asked for " + endpoint +
                 "/no-such-key/no-such-key/a%20b");
   EXPECT_EQ(refusal(endpoint, {{"version_id", "v1"}}),
-            "no such key (NoSuchKey, 404): asked for " + endpoint + "/no-such-key/a%20b");
+            "no such key (NoSuchKey, 404, request id R3MAP): asked for " + endpoint +
+                "/no-such-key/a%20b");
 }
 
 TEST_F(S3Test, ARedirectToAnotherRegionIsSignedAgain) {
