@@ -1,6 +1,8 @@
 // See commands.hpp.
 #include "commands.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -13,6 +15,12 @@ namespace r3map::cli {
 namespace {
 
 constexpr Section kSections[] = {
+    {"SIZES", "4096, 64K, 1G: K is 1024 bytes, M is 1024 K; 64KiB and 64kb are the same as 64K.\n"},
+    {"COPIES",
+     "cp writes to a hidden file in the same folder, .NAME.XXXXXX, which gets the name when it is "
+     "complete: a failure or a signal leaves what was there before. A file that is replaced keeps "
+     "its permissions, a symbolic link is followed, a device or a pipe is written to directly. An "
+     "object that changes meanwhile ends it with an error.\n"},
     {"ENVIRONMENT",
      "R3MAP_LOG=LEVEL or LEVEL:FILE\n"
      "A log of what happens: error, warn, info or debug; to standard error or a file.\n"
@@ -44,17 +52,28 @@ constexpr Section kSections[] = {
      "  r3map info s3://bucket/key -o endpoint_url=http://localhost:9000\n"
      "What a program touched, when it ran with a trace:\n"
      "  r3map trace llama.trace --png llama.png\n"},
+    {"SEE ALSO",
+     "cli.md, options.md, s3.md, http.md and observability.md in share/doc/r3map tell more.\n"},
 };
+
+// What the library takes for a malformed URL, and may be a file of that name.
+std::string check_is_url(const std::string& url) {
+  const bool path = url.starts_with('/') || url.starts_with('.');
+  if (!path && url.find(':') == url.npos && access(url.c_str(), F_OK) == 0)
+    throw WrongUsage("'" + url + "' is no URL: for the file write ./" + url);
+  return "";
+}
 
 void add_source(CLI::App& command, Source& source) {
   command
       .add_option("URL", source.url,
                   "s3://bucket/key, http://…, https://…, file:///path, memory:64M, or a path that "
                   "begins with / or .")
-      ->required();
+      ->required()
+      ->check(check_is_url);
   command
       .add_option("-o,--option", source.options,
-                  "an option, such as endpoint_url=http://localhost:9000 (docs/options.md); can be "
+                  "an option, such as endpoint_url=http://localhost:9000 (all: man r3map); can be "
                   "repeated")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false)
@@ -63,7 +82,9 @@ void add_source(CLI::App& command, Source& source) {
                    ? ""
                    : "'" + option + "' is not NAME=VALUE";
       });
-  command.add_option("--deadline", source.deadline, "fail after so long; 0: never [60]")
+  command
+      .add_option("--deadline", source.deadline,
+                  "fail when the store has brought nothing for so long; 0: never [60]")
       ->type_name("SECONDS")
       ->check([](const std::string& text) {
         double seconds = -1;
@@ -103,7 +124,7 @@ void declare_info(CLI::App& app, Arguments& arguments) {
 void declare_cat(CLI::App& app, Arguments& arguments) {
   CLI::App* command = app.add_subcommand("cat", "Write an object to standard output");
   add_source(*command, arguments.source);
-  add_size(*command, "--offset", arguments.offset, "where to begin (4096, 64K, 1G) [0]");
+  add_size(*command, "--offset", arguments.offset, "where to begin (4096, 64K, 1G; K is 1024) [0]");
   add_size(*command, "--length", arguments.length, "how much at most [up to the end]");
 }
 

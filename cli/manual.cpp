@@ -108,6 +108,11 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
+// "header.NAME", whose name is the user's.
+bool takes_a_name(const StoreOption& option) {
+  return option.name == std::string_view("header.NAME");
+}
+
 // "budget=": what -o can be followed by.
 std::vector<std::string> option_prefixes(const CLI::App& command) {
   const bool region = command.get_name() == "stat";
@@ -115,8 +120,8 @@ std::vector<std::string> option_prefixes(const CLI::App& command) {
   for (const OwnOption& option : own_options())
     if (region || !option.of_regions) prefixes.push_back(option.name + std::string("="));
   for (const StoreOptions& store : store_options())
-    for (const std::string& name : store.names)
-      prefixes.push_back(name == "header.NAME" ? "header." : name + "=");
+    for (const StoreOption& option : store.options)
+      prefixes.push_back(takes_a_name(option) ? "header." : option.name + std::string("="));
   std::sort(prefixes.begin(), prefixes.end());
   prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
   return prefixes;
@@ -273,10 +278,13 @@ std::string man_page(const CLI::App& app) {
   for (const OwnOption& option : own_options())
     page += ".TP\n" + bold(option.name + std::string("=")) + italic(option.value) + "\n" +
             roff(option.help) + "\n";
-  page += ".SH OPTIONS OF THE STORES\nWhat else " + bold("-o") + " sets; docs/s3.md and "
-          "docs/http.md tell of each.\n";
-  for (const StoreOptions& store : store_options())
-    page += ".TP\n" + bold(store.urls) + "\n" + roff(joined(store.names, ", ")) + ".\n";
+  page += ".SH OPTIONS OF THE STORES\nWhat else " + bold("-o") + " sets.\n";
+  for (const StoreOptions& store : store_options()) {
+    page += ".SS " + bold(store.urls) + "\n";
+    for (const StoreOption& option : store.options)
+      page += ".TP\n" + bold(option.name + std::string("=")) + italic("VALUE") + "\n" +
+              roff(option.help) + "\n";
+  }
   for (const Section& section : sections()) append_section(page, section);
   return page;
 }

@@ -2,6 +2,7 @@
 #include "options.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -16,12 +17,13 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   uint64_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{}) return std::nullopt;
-  std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
+  std::string unit(text.substr(static_cast<size_t>(end - text.data())));
+  for (char& c : unit) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (unit.empty()) return number;
   constexpr std::string_view units = "KMGT";
-  size_t place = units.find(static_cast<char>(unit[0] & ~0x20));
-  std::string_view rest = unit.substr(1);
-  if (place == units.npos || !(rest.empty() || rest == "iB" || rest == "B")) return std::nullopt;
+  size_t place = units.find(unit[0]);
+  std::string rest = unit.substr(1);
+  if (place == units.npos || !(rest.empty() || rest == "IB" || rest == "B")) return std::nullopt;
   unsigned shift = 10 * (static_cast<unsigned>(place) + 1);
   if (number > UINT64_MAX >> shift) return std::nullopt;
   return number << shift;
@@ -155,12 +157,29 @@ std::string Source::value_of(const std::string& name) const {
   return "";
 }
 
+constexpr StoreOption kPin{"pin", "none: take what the store has, whatever its version [auto]"};
+constexpr StoreOption kCaBundle{"ca_bundle", "a file of certificates to trust, not the system's"};
+constexpr StoreOption kVerify{"verify", "false: certificates are not checked [true]"};
+constexpr StoreOption kProxy{"proxy", "http://[user:password@]host:port, for this object alone"};
+
 std::vector<StoreOptions> store_options() {
   return {{"s3://",
-           {"key", "secret", "token", "profile", "anon", "endpoint_url", "region",
-            "addressing_style", "version_id", "requester_pays", "sse_customer_key", "pin",
-            "ca_bundle", "verify", "proxy"}},
-          {"http:// and https://", {"pin", "ca_bundle", "verify", "proxy", "bearer", "header.NAME"}}};
+           {{"key", "the access key's id; found as AWS's SDKs do without it"},
+            {"secret", "the secret access key"},
+            {"token", "the session token of temporary keys"},
+            {"profile", "a profile of AWS's configuration files"},
+            {"anon", "true: requests are not signed, for public buckets [false]"},
+            {"endpoint_url", "where the store is, as http://localhost:9000 [AWS]"},
+            {"region", "the bucket's region [the profile's, else us-east-1]"},
+            {"addressing_style", "virtual (bucket.host), path (host/bucket) or auto: virtual at AWS"},
+            {"version_id", "this version, and not the newest"},
+            {"requester_pays", "true: you agree to pay for the requests [false]"},
+            {"sse_customer_key", "the base64 of the key with which the object was encrypted"},
+            kPin, kCaBundle, kVerify, kProxy}},
+          {"http:// and https://",
+           {kPin, kCaBundle, kVerify, kProxy,
+            {"bearer", "a token, sent as Authorization: Bearer"},
+            {"header.NAME", "a field that is sent with each request"}}}};
 }
 
 Options Source::make_options(For what) const {

@@ -43,10 +43,14 @@ struct OwnOption {
 };
 std::vector<OwnOption> own_options();
 
-// Those of the stores, by name, as the library's message for an unknown one has them.
+// Those of the stores, in the order of the library's message for an unknown one.
+struct StoreOption {
+  const char* name;
+  const char* help;
+};
 struct StoreOptions {
   const char* urls;
-  std::vector<std::string> names;
+  std::vector<StoreOption> options;
 };
 std::vector<StoreOptions> store_options();
 

@@ -129,8 +129,9 @@ def test_cat(r3map, source):
                            (1 << 20, 9 << 20)):
         result = r3map("cat", url, "--offset", offset, "--length", length, env=env)
         assert result.returncode == 0 and result.stdout == DATA[offset:offset + length]
-    result = r3map("cat", "--offset=1M", url, "--length=64K", env=env)
-    assert result.stdout == DATA[1 << 20:][:65536]
+    for length in ("64K", "64k", "64KiB", "64kib", "64kB"):
+        result = r3map("cat", "--offset=1M", url, f"--length={length}", env=env)
+        assert result.stdout == DATA[1 << 20:][:65536]
     failed(r3map("cat", url, "--offset", SIZE + 1, env=env), url, "past the end")
 
 
@@ -272,6 +273,18 @@ def test_nothing_is_written_to_a_url(r3map, tmp_path):
             "trace")
     (tmp_path / "s3:").mkdir()
     assert r3map("cp", tmp_path / "object", "./s3://x", cwd=tmp_path).returncode == 0
+
+
+def test_a_file_without_a_folder_is_no_url(r3map, tmp_path):
+    (tmp_path / "a.f32").write_bytes(b"x")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.f32").write_bytes(b"x")
+    for name in ("a.f32", "in/a.f32"):
+        for command in ("info", "cat", "stat"):
+            refused(r3map(command, name, cwd=tmp_path),
+                    f"'{name}' is no URL: for the file write ./{name}", command)
+        assert r3map("cat", f"./{name}", cwd=tmp_path).stdout == b"x"
+    wrong_usage(r3map("info", "none.f32", cwd=tmp_path), "malformed URL 'none.f32'")
 
 
 def test_missing_things(r3map, minio, bucket, nginx, tmp_path):
@@ -576,7 +589,8 @@ def test_the_manual_is_a_man_page(r3map):
                              capture_output=True, check=True, env=os.environ | {"MANWIDTH": "80"})
     assert checked.stderr == b""
     for part in ("r3map cp URL FILE", "--deadline SECONDS", "chunk_size=SIZE", "R3MAP_LOG=LEVEL",
-                 "EXIT STATUS", "s3://models/llama.safetensors"):
+                 "EXIT STATUS", "s3://models/llama.safetensors", "endpoint_url=VALUE",
+                 "where the store is", "K is 1024", ".NAME.XXXXXX", "has brought nothing"):
         assert part in checked.stdout.decode(), part
 
 
@@ -621,7 +635,7 @@ def test_every_option_of_a_store_is_completed(r3map):
         assert len(names) > 5
         for name in names:
             assert (name.removesuffix("NAME") if "." in name else f"{name}=") in offered
-        assert ", ".join(names) + "." in page
+            assert f"\n\\fB{name}=\\fR" in page
     assert "it takes none" in r3map("info", "/dev/null", "-o", "quite_another=1").stderr
 
 

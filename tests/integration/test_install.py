@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -69,6 +70,13 @@ def test_command(prefix, library):
     for completion in ("bash-completion/completions/r3map", "zsh/site-functions/_r3map",
                        "fish/vendor_completions.d/r3map.fish"):
         assert "r3map" in (prefix / "share" / completion).read_text()
+
+
+def test_the_manual_names_pages_that_are_there(prefix):
+    page = run("man", prefix / "share/man/man1/r3map.1")
+    named = set(re.findall(r"\b[a-z0-9]+\.md\b", page))
+    assert {"s3.md", "http.md", "options.md"} <= named
+    assert named <= set(os.listdir(prefix / "share/doc/r3map"))
 
 
 def test_only_the_abi_is_visible(library):

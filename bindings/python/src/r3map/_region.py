@@ -421,7 +421,8 @@ def open(
         regions together, half of the memory that was free.
     fetch_limits: (requests, bytes) that may be under way for other than page faults; 0: as suits
         the store.
-    deadline: how many seconds a fault or call may take; None: 60; 0 or math.inf: for ever.
+    deadline: how many seconds a fault may take, or a call may go without progress; None: 60; 0 or
+        math.inf: for ever.
     progress: with pull="all", waits until all is here that the budget has room for, and tells
         how far it is, as for `read`.
 
