@@ -153,7 +153,8 @@ class HttpObject::OpenAnswer final : public Answer {
     if (!length) return fail(std::move(length.error()));
     if (!*length || **length >= kFirstBytes)
       return fail(Code::unsupported,
-                  "the server ignores ranges (200 instead of 206): copy the object first");
+                  "the server ignores ranges (200 instead of 206): copy the object first, with "
+                  "curl for instance");
     expected_ = **length;
     object_.keep_prefix_ = true;
     return object_.adopt(head, expected_);

@@ -120,7 +120,7 @@ struct Expected {
 TEST_F(ObjectTest, RefusedAtOpen) {
   for (const auto& [path, code, text] : std::initializer_list<Expected>{
            {"no-validator", Code::unsupported, "pin=none"},
-           {"no-ranges", Code::unsupported, "ignores ranges"},
+           {"no-ranges", Code::unsupported, "copy the object first, with curl for instance"},
            {"partial-as-200", Code::unsupported, "ignores ranges"},
            {"404", Code::not_found, "not found (404)"},
            {"403", Code::denied, "access denied (403)"},
