@@ -28,6 +28,31 @@ def read(url, **options):
         return region.read()
 
 
+# ---------------------------------------------------------------- the bucket's place
+
+class VirtualMinIO(servers.MinIO):
+    """Takes a bucket as a part of its host's name as well."""
+
+    @property
+    def endpoint(self):
+        return f"http://localhost:{self.port}"
+
+    def environment(self):
+        return super().environment() | {"MINIO_DOMAIN": "localhost"}
+
+
+def test_a_bucket_in_the_hosts_name():
+    with required.server(VirtualMinIO) as minio:
+        minio.create_bucket("bucket")
+        minio.put_object("bucket", "a key", DATA)
+        virtual = minio.storage_options | {"addressing_style": "virtual"}
+        assert read("s3://bucket/a key", **virtual) == DATA
+        with pytest.raises(r3map.NotFoundError, match=f"http://bucket.localhost:{minio.port}/none"):
+            read("s3://bucket/none", **virtual)
+        with pytest.raises(r3map.InvalidError, match="is an address and takes no bucket"):
+            read("s3://bucket/a key", **virtual | {"endpoint_url": f"http://{minio.address}"})
+
+
 # ---------------------------------------------------------------- versions
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 #include "backend/s3/address.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 #include "backend/status.hpp"
@@ -28,6 +30,13 @@ bool fits_host_name(std::string_view bucket) {
          is_lower_or_digit(bucket.back()) &&
          std::all_of(bucket.begin(), bucket.end(),
                      [](char c) { return is_lower_or_digit(c) || c == '-'; });
+}
+
+// "127.0.0.1:9000", "[::1]": an address has no names below it.
+bool is_address(std::string_view host) {
+  const std::string name(host.substr(0, host.find(':')));
+  in_addr address{};
+  return host.starts_with('[') || inet_pton(AF_INET, name.c_str(), &address) == 1;
 }
 
 // What would only fail later, with a message that leads astray.
@@ -90,6 +99,10 @@ Result<http::Target> locate(const Place& place, std::string_view endpoint, std::
   if (style == "virtual" && !can_be_virtual)
     return fail(Code::invalid, "'" + shown(place.bucket) +
                                    "' can't be part of a host name: addressing_style=path");
+  if (style == "virtual" && is_address(at->host))
+    return fail(Code::invalid, "addressing_style=virtual: " + shown(at->host) +
+                                   " is an address and takes no bucket before it: give "
+                                   "endpoint_url a host's name, or addressing_style=path");
   if (of_aws)
     if (Result<> fits = check_aws_host(at->host, place, can_be_virtual && style != "path"); !fits)
       return fail(std::move(fits.error()));

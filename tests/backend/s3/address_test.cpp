@@ -53,6 +53,12 @@ TEST(Locate, Refusals) {
   EXPECT_FALSE(locate(place, "", "us.east/1", "auto"));
   EXPECT_FALSE(locate({"dotted.bucket", "k"}, "", "us-east-1", "virtual"));
   EXPECT_FALSE(locate({"ab", "k"}, "http://h", "us-east-1", "virtual"));
+  for (const char* address : {"http://127.0.0.1:9000", "http://127.0.0.1", "https://[::1]:9000"})
+    EXPECT_NE(url(place, address, "us-east-1", "virtual").find("is an address and takes no bucket"),
+              std::string::npos)
+        << address;
+  EXPECT_EQ(url(place, "http://127.0.0.example", "us-east-1", "virtual"),
+            "http://bucket.127.0.0.example/k");
 }
 
 TEST(Locate, AwsEndpointsOfAllKinds) {
