@@ -103,9 +103,10 @@ def test_its_name_is_no_secret(web):
 
 def test_block_size(region):
     with pytest.raises(TypeError, match="block_size"):
-        region.file(1.5)
-    with pytest.raises(ValueError, match="block_size"):
-        region.file("many")
+        region.file([1])
+    for wrong in ("many", 1.5):
+        with pytest.raises(ValueError, match="block_size"):
+            region.file(wrong)
     with region.file(4096) as file:
         file.seek(1 << 20)
         file.read(10)

@@ -107,6 +107,13 @@ def test_r3maps_own_options_go_first():
     assert fs._of("b/k") == {"key": "k", "region": "x", "verify": False}
 
 
+def test_options_of_the_store_have_their_place():
+    with pytest.raises(r3map.InvalidError, match=r'{"s3": {"endpoint_url": …, "key": …}}'):
+        fsspec.open("r3map::s3://b/k", endpoint_url="http://x", key="k")
+    with pytest.raises(r3map.InvalidError, match=r'storage_options={"endpoint_url": …}'):
+        fsspec.open("r3map://s3://b/k", endpoint_url="http://x")
+
+
 def test_version_ids():
     for aware in (False, True):
         fs = fsspec.filesystem("r3map", target_protocol="s3",
@@ -115,6 +122,11 @@ def test_version_ids():
         assert fs.url(path) == ("s3://b/k" if aware else f"s3://{path}")
         assert fs._of(path) == ({"version_id": "v?&"} if aware else {})
         assert fs._of("b/k") == {}
+
+
+def test_a_file_to_write_is_refused_as_that(folder):
+    with pytest.raises(r3map.ReadOnlyError, match="write to .*: r3map only reads"):
+        fsspec.open(f"r3map::file://{folder}/file", "w")
 
 
 def test_what_would_write(folder):

@@ -305,12 +305,16 @@ def test_arguments(file):
     for options in ({"deadline": 0}, {"deadline": math.inf}, {"deadline": 1e-9}, {"deadline": 5},
                     {"chunk_size": "1M"}, {"chunk_size": 4096}, {"budget": numpy.int64(1 << 20)},
                     {"budget": "1GiB"}, {"budget": "2097152"}, {"chunk_size": "64k"},
+                    {"budget": "512mb"}, {"budget": "512 MiB"}, {"budget": " 2097152 B"},
+                    {"budget": 1.5e9}, {"budget": numpy.float64(1 << 20)}, {"chunk_size": 4096.0},
                     {"storage_options": {}}, {"storage_options": {"anything": None}}):
         with r3map.open(url, **options) as region:
             assert region[:5] == data[:5] or options == {"deadline": 1e-9}
     for options in ({"deadline": -1}, {"deadline": math.nan}, {"chunk_size": 5000},
                     {"chunk_size": "big"}, {"budget": -1}, {"budget": "1X"}, {"budget": 1 << 64},
-                    {"budget": "K"}, {"pull": "some"}, {"mode": "w"}, {"mode": "r+"},
+                    {"budget": "K"}, {"budget": "1iB"}, {"budget": "1.5G"}, {"budget": "1 2"},
+                    {"budget": "MB"}, {"budget": math.inf}, {"budget": math.nan},
+                    {"pull": "some"}, {"mode": "w"}, {"mode": "r+"},
                     {"budget": 1000}, {"priority": [(-1, 1)]},
                     {"storage_options": {"no_such_option": 1}},
                     {"storage_options": {"key": "a\0b"}}, {"storage_options": {"key": [1]}}):
@@ -332,7 +336,8 @@ def test_arguments(file):
     [(lambda url, region: r3map.open(5), "url: a str or a path, not int"),
      (lambda url, region: r3map.open(None), "url: a str or a path, not NoneType"),
      (lambda url, region: r3map.open(url, deadline="5"), "deadline: a number of seconds"),
-     (lambda url, region: r3map.open(url, chunk_size=1.5), "chunk_size: a number of bytes"),
+     (lambda url, region: r3map.open(url, chunk_size=[1]), "chunk_size: a number of bytes"),
+     (lambda url, region: r3map.open(url, budget=1048576.5), "1048576.5 is no whole number"),
      (lambda url, region: r3map.open(url, storage_options="key"), "storage_options: a dict"),
      (lambda url, region: r3map.open(url, fetch_limits=5), "fetch_limits: a pair"),
      (lambda url, region: r3map.open(url, trace=1), "trace: a path"),
@@ -528,8 +533,35 @@ def test_s3fs_names_in_client_kwargs(file):
 @pytest.mark.parametrize(("given", "meant"), [
     ("region_name", "region"), ("aws_access_key_id", "key"), ("aws_secret_access_key", "secret"),
     ("aws_session_token", "token"), ("endpoint", "endpoint_url"), ("username", "key"),
-    ("password", "secret")])
+    ("password", "secret"), ("access_key", "key"), ("access_key_id", "key"),
+    ("secret_key", "secret"), ("secret_access_key", "secret"), ("session_token", "token")])
 def test_a_near_name_of_an_option(given, meant):
     for call in (r3map.open, r3map.info, r3map.cat):
         with pytest.raises(r3map.InvalidError, match=f"'{given}': did you mean '{meant}'"):
             call("s3://bucket/key", storage_options={given: "x"})
+
+
+@pytest.mark.parametrize(("given", "advice"), [
+    ({"headers": {"X-Api-Key": "x"}}, "no storage option 'headers': .*'header.NAME'"),
+    ({"client_kwargs": {"headers": {}}}, "client_kwargs: no 'headers': .*'header.NAME'"),
+    ({"use_ssl": False}, "no storage option 'use_ssl': .*endpoint_url.*http://")])
+def test_options_that_are_called_otherwise(given, advice):
+    with pytest.raises(r3map.InvalidError, match=advice):
+        r3map.open("s3://bucket/key", storage_options=given)
+
+
+def test_sizes_as_they_are_meant(file):
+    for given, meant in (("512mb", 512 << 20), ("512 MiB", 512 << 20), (1.5e9, 1_500_000_000)):
+        with r3map.open(file[0], budget=given) as region:
+            assert abs(region.stats().budget - meant) < 4096
+
+
+def test_a_file_without_a_folder_is_no_url(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "a.f32").write_bytes(b"abc")
+    for call in (r3map.open, r3map.info, r3map.cat):
+        with pytest.raises(r3map.InvalidError, match=r"'a.f32' is no URL: .*'\./a.f32'"):
+            call("a.f32")
+        with pytest.raises(r3map.InvalidError, match="malformed URL"):
+            call("none.f32")
+    assert r3map.cat("./a.f32") == b"abc"

@@ -6,6 +6,7 @@ import array
 import math
 import operator
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 OptionValue = str | int | float | bool | None | Mapping[str, str | bool | None]
 Path = str | os.PathLike[str]
+Size = int | float | str
 Ranges = Union[Iterable[tuple[int, int]], "numpy.typing.NDArray[numpy.integer[Any]]"]
 
 
@@ -30,6 +32,8 @@ def names(url: Path) -> tuple[bytes, str]:
     if isinstance(url, str):
         # A relative path means the same later, and in another process, only if it is one no more.
         text = os.path.abspath(url) if url.startswith(".") else url
+        if ":" not in url and not url.startswith((".", "/")) and os.path.exists(url):
+            raise InvalidError(f"{url!r} is no URL: for the file write './{url}'", url=url)
     elif isinstance(url, os.PathLike):
         text = os.path.abspath(os.fspath(url))
     else:
@@ -62,7 +66,14 @@ CLIENT_KWARGS = {
 
 # Names that are near at hand, and none of r3map's.
 _MEANT = {other: name for other, name in CLIENT_KWARGS.items() if other != name} | {
-    "endpoint": "endpoint_url", "username": "key", "password": "secret"}
+    "endpoint": "endpoint_url", "username": "key", "password": "secret",
+    "access_key": "key", "access_key_id": "key",
+    "secret_key": "secret", "secret_access_key": "secret", "session_token": "token"}
+# Other libraries' names that no single one of r3map's stands for.
+_INSTEAD = {
+    "headers": "write each as 'header.NAME', as {'header.X-Api-Key': …}",
+    "use_ssl": "let endpoint_url begin with https:// or http://",
+}
 
 
 def verified(value: bool | Path) -> dict[str, bool | str]:
@@ -86,6 +97,8 @@ def texts(options: Mapping[str, OptionValue] | None) -> dict[bytes, bytes]:
         elif name == "verify" and value is not None:
             for own, setting in verified(value).items():
                 given.setdefault(own, setting)
+        elif name in _INSTEAD:
+            raise InvalidError(f"client_kwargs: no {name!r}: {_INSTEAD[name]}")
         elif name != "verify":
             known = ", ".join([*CLIENT_KWARGS, "verify"])
             raise InvalidError(f"client_kwargs: {name!r} is none of {known}")
@@ -95,6 +108,8 @@ def texts(options: Mapping[str, OptionValue] | None) -> dict[bytes, bytes]:
             continue
         if name in _MEANT:
             raise InvalidError(f"no storage option {name!r}: did you mean {_MEANT[name]!r}, of s3?")
+        if name in _INSTEAD:
+            raise InvalidError(f"no storage option {name!r}: {_INSTEAD[name]}")
         if isinstance(value, bool):
             text = "true" if value else "false"
         elif isinstance(value, (str, int, float)):
@@ -122,26 +137,25 @@ def milliseconds(deadline: float | None) -> int | None:
     return 0 if seconds > 1e12 else math.ceil(seconds * 1000)
 
 
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE = re.compile(r"\s*([0-9]+)\s*(?:([KMGT])(?:I?B)?|B)?\s*", re.IGNORECASE)
+_UNITS = {None: 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-def size(name: str, value: int | str | None) -> int | None:
-    """4096, "4096", "512M", "1GiB"."""
+def size(name: str, value: Size | None) -> int | None:
+    """4096, "4096", "512M", "1GiB", "512 mb", 1.5e9."""
     if value is None:
         return None
     if isinstance(value, str):
-        text = value.strip()
-        digits = text.rstrip("KMGTkmgtiB")
-        unit = text[len(digits) :].upper()
-        for ending in ("IB", "B"):
-            if unit.endswith(ending):
-                unit = unit[: -len(ending)]
-                break
-        if not (digits.isascii() and digits.isdigit() and unit in _UNITS):
+        match = _SIZE.fullmatch(value)
+        if match is None:
             raise InvalidError(f"{name} {value!r} is no size: write 4096, '512M' or '1GiB'")
-        number = int(digits) * _UNITS[unit]
+        number = int(match[1]) * _UNITS[match[2] and match[2].upper()]
     elif hasattr(value, "__index__"):
         number = operator.index(value)
+    elif isinstance(value, float):
+        if not value.is_integer():
+            raise InvalidError(f"{name} {value!r} is no whole number of bytes")
+        number = int(value)
     else:
         raise wrong_type(name, "a number of bytes, text such as '512M', or None", value)
     if not 0 <= number < 1 << 63:
@@ -157,7 +171,7 @@ def count(name: str, value: int) -> int:
         raise wrong_type(name, "an integer number of bytes", value) from None
 
 
-def fetch_limits(value: tuple[int, int | str] | None) -> tuple[int, int] | None:
+def fetch_limits(value: tuple[int, Size] | None) -> tuple[int, int] | None:
     if value is None:
         return None
     try:

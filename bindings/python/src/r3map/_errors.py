@@ -70,7 +70,7 @@ class StoreError(Error, OSError):
 
 
 class DeadlineError(Error, TimeoutError):
-    """The region's deadline passed."""
+    """The deadline passed, and nothing had come."""
 
     default_code = _r3map.ETIMEDOUT
 

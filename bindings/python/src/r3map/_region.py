@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, Unpack
 
 from . import _arguments, _r3map
-from ._arguments import OptionValue, Path, Ranges
+from ._arguments import OptionValue, Path, Ranges, Size
 from ._errors import Error, InvalidError, RangeError, StaleError
 from ._progress import Progress, reporter
 
@@ -219,7 +219,7 @@ class Region(_r3map.Region):
         """Fills a writable, contiguous buffer, as far as the object reaches. Gives the count."""
         return self._readinto(buffer, self._offset(offset))
 
-    def file(self, block_size: int | str | None = None) -> RegionFile:
+    def file(self, block_size: Size | None = None) -> RegionFile:
         """The region as a seekable binary file: for `numpy.load`, `zipfile`, `pandas.read_csv`.
 
         block_size: what is fetched around a read at least, in bytes or as text ("64K"); None:
@@ -399,15 +399,16 @@ def open(
     priority: Ranges | None = None,
     pull_order: Path | None = None,
     trace: Path | None = None,
-    chunk_size: int | str | None = None,
-    budget: int | str | None = None,
-    fetch_limits: tuple[int, int | str] | None = None,
+    chunk_size: Size | None = None,
+    budget: Size | None = None,
+    fetch_limits: tuple[int, Size] | None = None,
     deadline: float | None = None,
     progress: Progress | None = None,
 ) -> Region:
     """Maps an object into memory. Nothing is fetched beyond its first bytes.
 
-    url: s3://bucket/key, http://, https://, file:///path, memory:64M, or a path.
+    url: s3://bucket/key, http://, https://, file:///path, memory:64M, a str that is a path
+        because it begins with / or ., or any path object.
     mode: "r"; no other exists yet.
     storage_options: options of the backend (docs/options.md), such as endpoint_url, key, secret.
     pull: which pages come without being touched: those ahead of a sequential reader
@@ -417,8 +418,8 @@ def open(
     trace: a file to write, when the region is closed, about what was asked for.
     chunk_size: what a lone page fault fetches: a power of two from 4 KiB to 1 GiB, in bytes or as
         text ("1M"); None: what suits the store.
-    budget: how much may be resident, in bytes or as text ("512M"); None: only the budget of all
-        regions together, half of the memory that was free.
+    budget: how much may be resident, in bytes (1.5e9 too) or as text ("512M", "512 MiB"; M is
+        1024 K); None: only the budget of all regions together, half of the memory that was free.
     fetch_limits: (requests, bytes) that may be under way for other than page faults; 0: as suits
         the store.
     deadline: how many seconds a fault may take, or a call may go without progress; None: 60; 0 or
@@ -458,9 +459,9 @@ class OpenOptions(TypedDict, total=False):
     priority: Ranges | None
     pull_order: Path | None
     trace: Path | None
-    chunk_size: int | str | None
-    budget: int | str | None
-    fetch_limits: tuple[int, int | str] | None
+    chunk_size: Size | None
+    budget: Size | None
+    fetch_limits: tuple[int, Size] | None
     deadline: float | None
 
 

@@ -62,11 +62,9 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
         fo: str | None = None,
         **options: Any,
     ) -> None:
-        if unknown := set(options) - _OPEN_OPTIONS - _IGNORED:
-            raise InvalidError(
-                f"r3map has no option {', '.join(sorted(unknown))}: those of r3map.open, and what "
-                f"belongs to {target_protocol or 'the store'} in storage_options"
-            )
+        if unknown := sorted(set(options) - _OPEN_OPTIONS - _IGNORED):
+            raise InvalidError(f"r3map has no option {', '.join(unknown)}: only those of "
+                               f"r3map.open; {_where(target_protocol, unknown)}")
         super().__init__(**{name: options[name] for name in set(options) & _IGNORED})
         self.target_protocol = target_protocol
         self.target_options = target_options or {}
@@ -261,7 +259,7 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
     _rm = _refusing("rm")
     rmdir = _refusing("rmdir")
     mkdir = _refusing("mkdir")
-    makedirs = _refusing("makedirs")
+    makedirs = _refusing("write to")  # fsspec.open(…, "w") begins with it
     touch = _refusing("touch")
     cp_file = _refusing("cp_file")
     copy = _refusing("copy")
@@ -270,6 +268,14 @@ class FileSystem(ChainedFileSystem):  # type: ignore[misc]
     put = _refusing("put")
     pipe_file = _refusing("pipe_file")
     pipe = _refusing("pipe")
+
+
+def _where(protocol: str | None, options: list[str]) -> str:
+    """Where options belong that may be the store's."""
+    inner = ", ".join(f'"{name}": …' for name in options)
+    if protocol is None:
+        return f'for the store write storage_options={{{inner}}}'
+    return f'for {protocol}:// write {{"{protocol}": {{{inner}}}}}'
 
 
 def _scheme(protocol: str) -> str:
