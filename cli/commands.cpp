@@ -23,7 +23,7 @@ constexpr Section kSections[] = {
      "object that changes meanwhile ends it with an error.\n"},
     {"ENVIRONMENT",
      "R3MAP_LOG=LEVEL or LEVEL:FILE\n"
-     "A log of what happens: error, warn, info or debug; to standard error or a file.\n"
+     "A log of what happens: off, error, warn, info or debug; to standard error or a file.\n"
      "\n"
      "R3MAP_SLOW_MS=MILLISECONDS\n"
      "From when on a page fault is slow, and logged as a warning [1000].\n"

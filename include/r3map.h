@@ -239,7 +239,8 @@ R3MAP_API int r3map_resource_flush(r3map_resource *resource);
 /* ---- Regions: a resource in memory -----------------------------------------------------------
  *
  * All functions but r3map_region_data, _size and _version ask the thread that answers page faults and
- * wait for it: some 50 microseconds even where there is nothing to fetch. */
+ * wait for it: some ten microseconds, fifty on a busy machine, even where there is nothing to
+ * fetch. */
 
 typedef struct r3map_region r3map_region;
 
