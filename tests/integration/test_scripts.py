@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -88,3 +89,21 @@ def test_another_server_is_no_error(demo, monkeypatch, capsys):
 def test_sizes_that_are_none(size):
     done = subprocess.run([SCRIPTS / "demo", "--size", size], capture_output=True, text=True)
     assert done.returncode == 2 and "--size" in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("script", ["scripts/test", "bench/run"])
+def test_a_list_that_nobody_reads(script):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, SCRIPTS.parent / script, "--list"], stdout=writer,
+                          stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert done.stderr == b"" and done.returncode == -signal.SIGPIPE
+
+
+def test_the_wheel_script_tells_what_it_does():
+    for argument, code in (("--help", 0), ("-h", 0), ("--hlep", 2)):
+        done = subprocess.run([SCRIPTS / "wheel", argument], capture_output=True, text=True,
+                              check=False)
+        assert done.returncode == code and "scripts/wheel" in done.stdout + done.stderr
+        assert bool(done.stdout) == (code == 0)
