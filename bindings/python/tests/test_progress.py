@@ -1,5 +1,6 @@
 """`progress=`: bars as tqdm's, functions, and what they raise."""
 
+import asyncio
 import threading
 
 import pytest
@@ -98,6 +99,55 @@ def test_advances(web):
         web.stall_from = 4 << 20
         region.populate(progress=tell)
     assert len(told) > 1 and told[-1] == 8 << 20
+
+
+def test_async(make_file):
+    async def main():
+        told, bar = [], Bar()
+        async with r3map.open_async(make_file(SIZE)[0], pull="none") as region:
+            await region.populate_async(100, 5 << 20, progress=bar)
+            assert bar.total == sum(bar.steps) == 5 << 20
+            assert bar.threads == {threading.current_thread()}
+            await region.populate_async(0, 0, progress=lambda *now: told.append(now))
+            assert not told
+            region.prefetch([(8 << 20, 4 << 20)])
+            await region.wait_async(progress=lambda *now: told.append(now))
+            assert told[-1][1] is None and told[-1][0] <= 5 << 20
+            for call in (region.populate_async, region.wait_async):
+                with pytest.raises(TypeError, match="progress"):
+                    await call(progress=5)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_async_advances(web, wait):
+    """What is there is told while the rest is not; what `progress` raises ends the wait."""
+    async def main():
+        told = []
+
+        def tell(done, total):
+            told.append(done)
+            if len(told) == 3:
+                raise RuntimeError("enough")
+
+        async with r3map.open_async(web.url, pull="none", deadline=0) as region:
+            if not wait:
+                region.populate(0, 2 << 20)
+            web.stall_from = 4 << 20
+            if wait:
+                region.prefetch([(0, 8 << 20)])
+            call = region.wait_async if wait else region.populate_async
+            with pytest.raises(RuntimeError, match="enough"):
+                await call(progress=tell)
+            assert len(told) == 3 and told == sorted(told) and (wait or 2 << 20 <= told[0])
+            assert told[-1] < 8 << 20
+            web.go_on.set()
+            told.clear()
+            await region.populate_async(progress=lambda done, total: told.append((done, total)))
+            assert told[-1] == (8 << 20, 8 << 20)
+
+    asyncio.run(main())
 
 
 def test_wait(region):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Of what has come, before the loop's other work has its turn.
 _AT_ONCE = 256
+# Of what `progress=` is told, in seconds.
+_INTERVAL = 0.1
 
 
 class _Operation:
@@ -122,6 +124,19 @@ os.register_at_fork(after_in_child=Completions.forget_all)
 
 def completions() -> Completions:
     return Completions.of(asyncio.get_running_loop())
+
+
+async def telling(call: Coroutine[Any, Any, object], tell: Callable[[], None]) -> None:
+    """Waits for a call, and tells meanwhile. What `tell` raises ends the wait."""
+    task = asyncio.ensure_future(call)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=_INTERVAL)
+            if not task.done():
+                tell()
+        task.result()
+    finally:
+        task.cancel()  # if it is still waited for; nothing otherwise
 
 
 class Opening:

@@ -258,10 +258,16 @@ class Region(_r3map.Region):
         self._pin(*span)
         return Pin(self, *span)
 
-    async def populate_async(self, offset: int = 0, length: int | None = None) -> None:
+    async def populate_async(
+        self, offset: int = 0, length: int | None = None, *, progress: Progress | None = None
+    ) -> None:
         """As `populate`, for asyncio. Cancelling ends the wait, not the fetches."""
         span = self._range(offset, length)
-        await _completions().run(partial(self._populate_async, span=span), self.url)
+        start = partial(self._populate_async, span=span)
+        report = reporter(progress, span[1]) if span[1] > 0 else None
+        await self._run_async(start, report, lambda: self._resident_in(*span))
+        if report is not None:
+            report(span[1])
 
     async def pin_async(self, offset: int = 0, length: int | None = None) -> Pin:
         """As `pin`, for asyncio: ``with await region.pin_async(…):``."""
@@ -280,9 +286,39 @@ class Region(_r3map.Region):
         assert filled is not None
         return filled
 
-    async def wait_async(self) -> None:
+    async def wait_async(self, *, progress: Progress | None = None) -> None:
         """As `wait`, for asyncio."""
-        await _completions().run(self._wait_async, self.url)
+        start = 0 if progress is None else self.stats().fetched
+        report = reporter(progress, None)
+        await self._run_async(self._wait_async, report, lambda: self.stats().fetched - start)
+        if report is not None:
+            report(self.stats().fetched - start)
+
+    async def _run_async(
+        self,
+        start: Callable[[_r3map.Queue, int], None],
+        report: Callable[[int], None] | None,
+        measure: Callable[[], int],
+    ) -> None:
+        call = _completions().run(start, self.url)
+        if report is None:
+            await call
+            return
+        from ._asyncio import telling
+
+        tell, most = report, 0
+
+        def tick() -> None:
+            nonlocal most
+            most = max(most, measure())  # what is evicted meanwhile has come even so
+            tell(most)
+
+        await telling(call, tick)
+
+    def _resident_in(self, offset: int, length: int) -> int:
+        """How much of a range is resident, to one part in 256 or better."""
+        cells = min(256, length)
+        return sum(self._residency(offset, length, cells)) * length // (255 * cells)
 
     def evict(self, offset: int = 0, length: int | None = None) -> None:
         """Gives the memory of a range back, but for pinned pages. A touch fetches it again."""

@@ -75,6 +75,7 @@ async def asynchronous() -> None:
         assert_type(await region.read_async(0, 5), bytes)
         assert_type(await region.pin_async(), r3map.Pin)
         await asyncio.gather(region.populate_async(0, 1), region.wait_async())
+        await region.populate_async(progress=lambda done, total: None)
     assert_type(await r3map.open_async("x"), r3map.Region)
 
 
