@@ -220,7 +220,8 @@ R3MAP_API int r3map_resource_size(r3map_resource *resource, uint64_t *size);
 R3MAP_API int r3map_resource_version(r3map_resource *resource, char *buffer, size_t length);
 
 /** All of `length` bytes at `offset`. The deadline begins anew whenever its time has brought
- * 4 KiB.
+ * 4 KiB. r3map's own threads write into the buffer: were it a mapping of a file system that hangs,
+ * they would hang with it.
  * @return 0, R3MAP_ERANGE, R3MAP_ESTALE, R3MAP_ECANCELED or as for open. Since 0.1. */
 R3MAP_API int r3map_resource_read(r3map_resource *resource, void *buffer, uint64_t length,
                                   uint64_t offset);
