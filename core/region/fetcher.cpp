@@ -30,7 +30,8 @@ Fetcher::Fetcher(loop::Loop& loop, resource::Resource& resource, Fill& fill, Bud
       owner_(owner),
       pace_({std::min(limits.request, limits.most_bytes), std::min(limits.bulk, limits.most_bytes),
              resource.info().parallel_requests,
-             std::min(limits.most_requests, uint64_t{limits::kBulkConnections})}),
+             std::min(limits.most_requests, uint64_t{limits::kBulkConnections}),
+             resource.info().latency}),
       hedges_left_(kHedgesAtFirst),
       late_timer_(loop, [this] { hedge_late_ones(); }) {}
 

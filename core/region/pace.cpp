@@ -20,6 +20,10 @@ constexpr uint64_t kUnknownGap = 16 << 10, kMostGap = 1 << 20;
 constexpr uint64_t kUnknownFarBehind = 1 << 20, kLeastFarBehind = 128 << 10;
 constexpr size_t kLatenciesToKnow = 8;
 constexpr milliseconds kNeverLateBefore{20};
+// Before that is known: a connection that has died unnoticed while it was idle is silent, and a
+// store that took long for the open may take long again.
+constexpr milliseconds kLateAtFirst{1000};
+constexpr int kLateOpenings = 8;
 
 constexpr unsigned kMostParallel = 16;
 constexpr unsigned kSettle = 2;  // rounds until another number of requests shows its effect
@@ -117,7 +121,9 @@ uint64_t Pace::far_behind() const {
 }
 
 std::optional<Pace::Duration> Pace::late() const {
-  if (latencies_ < kLatenciesToKnow) return std::nullopt;
+  if (latencies_ < kLatenciesToKnow && limits_.opening == Duration::zero()) return std::nullopt;
+  if (latencies_ < kLatenciesToKnow)
+    return std::max<Duration>(kLateAtFirst, limits_.opening * kLateOpenings);
   return std::max<Duration>({latency_ + 4 * deviation_, 2 * latency_, kNeverLateBefore});
 }
 

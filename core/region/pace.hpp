@@ -26,6 +26,7 @@ class Pace {
     uint64_t bulk;      // bytes of bulk requests under way, at most
     unsigned parallel;  // such requests at a time, to begin with
     uint64_t requests;  // requests under way, at most; small ones need many
+    Duration opening{};  // what the open's answer took; zero: unknown
   };
   explicit Pace(Limits limits);
 

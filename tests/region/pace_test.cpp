@@ -125,6 +125,14 @@ TEST(Pace, LateIsWhatTheOthersRarelyAre) {
   EXPECT_EQ(*pace.late(), 20ms) << "never less";
 }
 
+TEST(Pace, BeforeOthersAreKnownTheOpenTellsWhatIsLate) {
+  Pace::Limits limits = kRemote;
+  limits.opening = 50ms;
+  EXPECT_EQ(Pace(limits).late(), 1s);
+  limits.opening = 300ms;
+  EXPECT_EQ(Pace(limits).late(), 2400ms) << "it may take as long again";
+}
+
 TEST(Pace, AGapIsWorthWhatARequestCosts) {
   Pace near(kRemote), far(kRemote);
   Line(near, 1e9, 100us).busy_for(2s);

@@ -228,6 +228,14 @@ TEST_F(RegionFailureTest, WhatArrivesBehindAGapIsProgress) {
   EXPECT_EQ(region->populate({0, 6 * kMiB}), Code::ok) << "nothing came for a second";
 }
 
+// An idle connection that a firewall has forgotten: the first touch after the pause meets it.
+TEST_F(RegionFailureTest, TheFirstRequestMayBeTheLateOne) {
+  control_->add({.times = 1, .block = true});
+  const auto region = open({.size = kMiB, .remote = true, .latency = 1ms});
+  EXPECT_TRUE(region->touched(0));
+  EXPECT_EQ(region->stats().hedged_requests, 1u);
+}
+
 // As a kernel without UFFDIO_POISON at the limit of a process's mappings.
 class StubbornMemory : public memory::LocalMemory {
  public:

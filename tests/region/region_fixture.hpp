@@ -130,6 +130,7 @@ class RegionFixture : public LoopTest {
     uint64_t preferred_request = 1 << 20;
     unsigned parallel_requests = 2;
     bool remote = false;
+    loop::Clock::duration latency{};
   };
 
   // The object, behind control_.
@@ -139,6 +140,7 @@ class RegionFixture : public LoopTest {
     computed->settings().preferred_request = source.preferred_request;
     computed->settings().parallel_requests = source.parallel_requests;
     computed->settings().remote = source.remote;
+    computed->settings().latency = source.latency;
     return std::make_unique<FaultInjectingResource>(*loop_, std::move(computed), control_);
   }
   std::unique_ptr<resource::Resource> in_memory(uint64_t size) {
