@@ -32,7 +32,10 @@ def spread(told, digits=2):
 def figure_text(figure):
     if figure["value"] is None:
         return "not measured"
-    return spread(figure["spread"])
+    # One that misses by less than two digits show must not look as if it did not.
+    missed = figure["met"] is False
+    looks_met = missed and f"{figure['value']:.2f}" == f"{float(figure['reach'].split()[1]):.2f}"
+    return spread(figure["spread"], 3 if looks_met else 2)
 
 
 def reached(figure):

@@ -3,12 +3,17 @@
 import json
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
 import required
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "bench"))
+
+from harness import report  # noqa: E402
+
 PROGRAM = ROOT / "build/dev/bench/r3map-bench-faults"
 SUMMARY = {"median", "min", "max", "quartiles"}
 
@@ -63,3 +68,12 @@ def test_the_machine(results):
         versions = row["machine"]["versions"]
         assert {"r3map", "libcurl", "MinIO", "nginx", "toxiproxy"} <= set(versions)
         assert row["when"] and 0 <= row["busy_before"] <= 1
+
+
+@pytest.mark.parametrize("value, met, text", [
+    (0.8991, False, "0.899 (0.800–1.000)"), (0.9, True, "0.90 (0.80–1.00)"),
+    (0.85, False, "0.85 (0.80–1.00)"), (None, None, "not measured")])
+def test_a_near_miss_does_not_look_like_a_hit(value, met, text):
+    figure = {"value": value, "met": met, "reach": "≥ 0.9",
+              "spread": {"median": value, "min": 0.8, "max": 1.0}}
+    assert report.figure_text(figure) == text
