@@ -120,9 +120,10 @@ loop::Task<Result<int>> Engine::open_http() {
   co_return 0;
 }
 
-// The libraries below the HTTP client are about to clean up. The loop goes on: whoever still
-// touches a missing page gets SIGBUS, and does not hang.
+// The libraries below the HTTP client are about to clean up. The loop goes on: if this thread touches
+// a missing page it gets SIGBUS, and does not hang; others that do sleep until the end.
 void Engine::at_exit() {
+  exiting_thread_ = static_cast<uint32_t>(gettid());
   loop_->call([this] { http_->shutdown(); });
   flush_log(limits::kLogAtExit);
 }

@@ -3,6 +3,9 @@
 // answer page faults until the process is gone.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+
 #include "http/client.hpp"
 #include "loop/loop.hpp"
 #include "loop/worker_pool.hpp"
@@ -24,6 +27,7 @@ class Engine {
   region::Budget& budget() { return budget_; }
   const resource::Registry& registry() const { return registry_; }
   loop::Clock::duration slow_fault() const { return slow_fault_; }
+  uint32_t exiting_thread() const { return exiting_thread_; }  // 0: the process goes on
 
  private:
   explicit Engine(std::unique_ptr<loop::Loop> loop);
@@ -41,6 +45,7 @@ class Engine {
   std::unique_ptr<http::Client> http_;
   resource::Registry registry_;
   const loop::Clock::duration slow_fault_;
+  std::atomic<uint32_t> exiting_thread_ = 0;
 };
 
 }  // namespace r3map::capi

@@ -25,7 +25,8 @@ Task<Result<uint64_t>> open_region(Engine& engine, std::string url, OptionsObjec
   Result<std::unique_ptr<resource::Resource>> resource = co_await opening;
   if (!resource) co_return fail(in_context(resource.error(), "open", shown));
   region::Environment environment{engine.loop(), engine.movers(), engine.budget(),
-                                  region::open_best_memory, engine.slow_fault()};
+                                  region::open_best_memory, engine.slow_fault(),
+                                  [&engine] { return engine.exiting_thread(); }};
   options.region.name = shown;
   auto mapping = region::Region::open(environment, std::move(*resource),
                                       std::move(options.region));

@@ -521,7 +521,7 @@ loop::Task<Result<>> HttpObject::read(Range range, resource::Request request,
     auto pausing = pause(*delay, request);
     if (Result<> awake = co_await pausing; !awake) co_return awake;
     // It began before the process did end: not refused, but given up with those under way.
-    if (client_.closed()) co_return fail(Code::canceled, "the process exits");
+    if (client_.closed()) co_return http::Client::refusal();
   }
   co_return Result<>();
 }

@@ -20,7 +20,7 @@ Result<std::unique_ptr<Client>> Client::open(loop::Loop& loop, size_t lanes) {
   return std::unique_ptr<Client>(new Client(loop, std::move(*transfers), lanes));
 }
 
-Failure Client::refusal() { return fail(Code::unsupported, "the process is exiting"); }
+Failure Client::refusal() { return fail(Code::canceled, "the process is exiting"); }
 
 void Client::shutdown() {
   closed_ = true;

@@ -38,6 +38,8 @@ class Budget {
     bool can_pin_for_good(uint64_t bytes) const;
     bool can_pin(uint64_t bytes) const;
     void set_pinned(uint64_t for_good, uint64_t all);
+    // So many times have pins been given back, here or elsewhere.
+    uint64_t unpinnings() const { return budget_.unpinnings_; }
     // Others hold room, or pins, that they will give back by themselves.
     bool others_hold_room() const { return budget_.used_ > used_; }
     bool others_hold_pins() const {
@@ -64,6 +66,7 @@ class Budget {
   const uint64_t limit_;
   uint64_t used_ = 0;
   uint64_t pinned_ = 0, pinned_for_good_ = 0;
+  uint64_t unpinnings_ = 0;
   std::vector<Share*> shares_;
 };
 

@@ -204,6 +204,10 @@ loop::Clock::duration Region::round_trip() const {
 void Region::on_fault(memory::Fault fault) {
   const uint64_t offset = fault.offset;
   unpoisoned_.remove({offset, kPage});
+  if (fault.thread == environment_.exiting_thread()) {
+    not_to_sleep_.add({offset, kPage});
+    asleep_.remove({offset, kPage});
+  }
   if (asleep_.contains(offset)) return;  // a signal's handler has run, and it faults again
   const Fill::Page page = fill_.page(offset);
   switch (page.state) {
@@ -376,8 +380,9 @@ void Region::settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& r
   faults_.settle({offset, kPage});
   if (state == PageState::held) return on_trap(offset);
   if (state == PageState::resident) return;  // landing has woken who waited
-  // Canceled, and not by close(): the process is exiting, and must not die of its own threads.
-  if (result.error().code == Code::canceled)
+  // Canceled, and not by close(): the process is exiting, and must not die of its own threads. The
+  // one that ends it must get an answer.
+  if (result.error().code == Code::canceled && !not_to_sleep_.contains(offset))
     asleep_.add({offset, kPage});
   else
     fail_fault(offset, result.error());
@@ -581,7 +586,7 @@ loop::Task<Result<>> Region::populate(Range range) {
 
 loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
   loop::Gate::Pass pass(operations_);
-  const uint64_t most = share_of(limit_, 4, kReadPiece);
+  const uint64_t most = share_of(limit_, 8, kReadPiece);  // fits beside all lasting pins
   while (!out.empty()) {
     const Range range{offset, std::min<uint64_t>(out.size(), most)};
     auto pinning = pin_pages(pages_of(range), Hold::passing);

@@ -53,6 +53,8 @@ struct Environment {
   std::function<Result<std::unique_ptr<memory::LocalMemory>>(uint64_t size, uint64_t eager_limit)>
       open_memory;
   loop::Clock::duration slow_fault = limits::kSlowFault;  // what takes longer is logged
+  // Linux's number of the thread that is ending the process; 0: it goes on.
+  std::function<uint32_t()> exiting_thread = [] { return 0u; };
 };
 
 // userfaultfd, or where it is forbidden memory that is filled at open.
@@ -156,6 +158,7 @@ class Region : private Fetcher::Owner {
   bool closing_ = false;
   PageSet unpoisoned_;  // whose faults have failed, and nobody could be told
   PageSet asleep_;  // the process exits: who waits for these sleeps until it has
+  PageSet not_to_sleep_;  // but for the thread that ends it
   Error dead_{Code::ok, ""};  // the object changed: nothing more is fetched
   Error last_error_{Code::ok, ""};
   Result<> background_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace r3map::region {
 
@@ -10,14 +11,11 @@ Room::Room(loop::Loop& loop, Pins& pins, Evictor& evictor, loop::Clock::duration
     : loop_(loop), pins_(pins), evictor_(evictor), deadline_(deadline), scarce_(scarce) {}
 
 Result<> Room::add(Range pages, Hold hold) {
-  const uint64_t all = pins_.bytes_with(pages);
-  const bool fits =
-      all <= evictor_.most_pinned() && evictor_.can_pin(all) &&
-      (hold == Hold::passing || evictor_.can_pin_for_good(lasting_.bytes_with(pages)));
-  if (scarce_ && !fits)
-    return fail(Code::no_memory, std::to_string(pages.length) + " bytes exceed what is left of " +
-                                     std::to_string(evictor_.most_pinned()) +
-                                     " bytes, seven eighths of the budget");
+  if (scarce_ && !fits(pages, hold))
+    return fail(Code::no_memory,
+                "no room for " + std::to_string(pages.length) + " bytes: " +
+                    std::to_string(pins_.bytes()) + " are pinned here, of a budget of " +
+                    std::to_string(evictor_.limit()));
   pins_.add(pages);
   if (hold == Hold::passing)
     ++passing_;
@@ -25,6 +23,15 @@ Result<> Room::add(Range pages, Hold hold) {
     lasting_.add(pages);
   evictor_.set_pinned(lasting_.bytes(), pins_.bytes());
   return {};
+}
+
+// An eighth stays free of lasting pins. What passes may use it: a read works where a touch does.
+bool Room::fits(Range pages, Hold hold) const {
+  const uint64_t all = pins_.bytes_with(pages);
+  if (all > evictor_.limit() || !evictor_.can_pin(all)) return false;
+  if (hold == Hold::passing) return pages.length <= evictor_.most_pinned();
+  const uint64_t lasting = lasting_.bytes_with(pages);
+  return lasting <= evictor_.most_pinned() && evictor_.can_pin_for_good(lasting);
 }
 
 loop::Task<Result<>> Room::take(Range pages, Hold hold) {
@@ -37,7 +44,8 @@ loop::Task<Result<>> Room::take(Range pages, Hold hold) {
   loop::Timer timer(loop_, [&] {
     if (*self && !(*self)->is_set()) (*self)->set();
   });
-  const loop::Deadline until = loop::deadline_after(deadline_);
+  loop::Deadline until = loop::deadline_after(deadline_);
+  uint64_t unpinnings = evictor_.unpinnings();
   bool expired = false;
   Result<> added;
   do {
@@ -49,9 +57,12 @@ loop::Task<Result<>> Room::take(Range pages, Hold hold) {
     *self = &turn;
     co_await turn;
     *self = nullptr;
+    // Whoever gives back brings this one's turn nearer.
+    const uint64_t now = evictor_.unpinnings();
+    if (std::exchange(unpinnings, now) != now) until = loop::deadline_after(deadline_);
     expired = loop::Clock::now() >= until;
     added = closed_   ? fail(Code::canceled, "the region was closed")
-            : expired ? fail(Code::timed_out, "no room within the deadline")
+            : expired ? fail(Code::timed_out, "the budget had no room within the deadline")
                       : add(pages, hold);
   } while (!added && may_come() && !closed_ && !expired);
   turns_.erase(self);

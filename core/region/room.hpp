@@ -32,6 +32,7 @@ class Room {
   void close();
 
  private:
+  bool fits(Range pages, Hold hold) const;
   Result<> add(Range pages, Hold hold);
   bool may_come() const;
   void give_turn();

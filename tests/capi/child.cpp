@@ -333,6 +333,21 @@ void exit_touches() {
   std::exit(0);
 }
 
+// Others may go on touching until the process is gone, which must not die of them.
+void exit_while_others_touch() {
+  static r3map_region* region = nullptr;
+  static const std::byte* data = nullptr;
+  CHECK(std::atexit([] {  // after r3map's own
+    const uint64_t before = stats_of(region).faults;
+    std::thread([] { (void)*const_cast<const volatile std::byte*>(data + 6 * kMiB); }).detach();
+    while (stats_of(region).faults == before) usleep(1000);
+    usleep(100'000);  // for the answer that it must not get
+  }) == 0);
+  region = open_region(server_for_ever(8 * kMiB)->url());
+  data = data_of(region);
+  std::exit(0);
+}
+
 // ---- rights -------------------------------------------------------------------------------------
 
 ssize_t write_out(int fd, const std::byte* data, uint64_t length) {
@@ -568,6 +583,7 @@ const std::map<std::string, void (*)()> kPieces = {
     {"exit_while_calling", exit_while_calling},
     {"exit_calls", exit_calls},
     {"exit_touches", exit_touches},
+    {"exit_while_others_touch", exit_while_others_touch},
     {"nobody", nobody},
     {"privileged", privileged},
     {"denied", denied},

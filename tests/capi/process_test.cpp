@@ -97,9 +97,9 @@ TEST_P(Process, EndsWell) {
 
 const char* const kPieces[] = {
     "fork_handles", "fork_open", "fork_exit", "fork_touch", "fork_busy", "fork_reserved",
-    "exit_while_faulting", "exit_while_calling", "exit_calls", "exit_touches", "nobody",
-    "privileged", "denied", "eager", "eager_large", "little_address_space",
-    "address_space_comes_back", "no_threads", "locked_memory",
+    "exit_while_faulting", "exit_while_calling", "exit_calls", "exit_touches",
+    "exit_while_others_touch", "nobody", "privileged", "denied", "eager", "eager_large",
+    "little_address_space", "address_space_comes_back", "no_threads", "locked_memory",
     "log_of_faults", "log_wrong"};
 
 INSTANTIATE_TEST_SUITE_P(, Process, testing::ValuesIn(kPieces),

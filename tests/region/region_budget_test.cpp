@@ -42,6 +42,9 @@ TEST_F(RegionBudgetTest, WithEverythingPinnedAFaultElsewhereIsAnswered) {
   EXPECT_EQ(region->pin(most), Code::ok);
   EXPECT_EQ(region->pin({4 * kMiB, kPage}), Code::no_memory);
   EXPECT_TRUE(region->matches({2 * kMiB, 4 * kMiB}));
+  std::vector<std::byte> bytes(2 * kMiB);
+  EXPECT_EQ(region->read(3 * kMiB, bytes), Code::ok) << "where a touch works";
+  EXPECT_EQ(bytes, expected_bytes({3 * kMiB, 2 * kMiB}));
   EXPECT_TRUE(region->matches(most));
   EXPECT_LE(region->stats().resident, kMiB);
   EXPECT_EQ(region->stats().pinned, most.length);
@@ -52,7 +55,7 @@ TEST_F(RegionBudgetTest, WithEverythingPinnedAFaultElsewhereIsAnswered) {
 TEST_F(RegionBudgetTest, WithTheCommonBudgetPinnedByAnotherAFaultIsAnswered) {
   const auto first = open({.size = 512 * kMiB}), second = open({.size = 8 * kMiB});
   EXPECT_EQ(first->pin({0, 224 * kMiB}), Code::ok);
-  EXPECT_EQ(first->populate({224 * kMiB, 28 * kMiB}), Code::no_memory) << "beyond seven eighths";
+  EXPECT_EQ(first->populate({224 * kMiB, 33 * kMiB}), Code::no_memory) << "beyond the budget";
   EXPECT_TRUE(second->matches({0, 8 * kMiB}));
   EXPECT_EQ(second->populate({0, 4 * kMiB}), Code::ok);
   EXPECT_LE(first->stats().resident + second->stats().resident, 256 * kMiB);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "region/fake_memory.hpp"
@@ -29,7 +30,7 @@ loop::Task<void> take(Room& room, Range range, Hold hold, Call& call, std::vecto
   if (order) order->push_back(&call);
 }
 
-// Of 800 pages, 700 can be pinned.
+// Of 800 pages, 700 can be pinned for good.
 class RoomTest : public test::LoopTest {
  protected:
   // One region with its room.
@@ -119,11 +120,34 @@ TEST_F(RoomTest, WaitingEndsAtTheDeadline) {
   ASSERT_EQ(take_now(party, {0, pages(600)}, Hold::passing), Code::ok);
   Call first, second;
   start(party, {pages(600), pages(300)}, Hold::passing, first);
-  start(party, {pages(600), pages(200)}, Hold::lasting, second);
+  start(party, {pages(600), pages(300)}, Hold::lasting, second);
   ASSERT_TRUE(has_ended(first) && has_ended(second));
   EXPECT_EQ(first.code, Code::timed_out);
   EXPECT_EQ(second.code, Code::timed_out);
   EXPECT_EQ(party.pins.bytes(), pages(600));
+}
+
+TEST_F(RoomTest, TheDeadlineBeginsAnewWheneverSomebodyLetsGo) {
+  Party party(*this, 1s);
+  const Range held[] = {{0, pages(300)}, {pages(300), pages(300)}, {pages(600), pages(200)}};
+  for (const Range range : held) ASSERT_EQ(take_now(party, range, Hold::passing), Code::ok);
+  Call call;
+  start(party, {pages(2000), pages(700)}, Hold::passing, call);
+  for (const Range range : held) {
+    std::this_thread::sleep_for(400ms);
+    EXPECT_TRUE(waits(call));
+    give_back(party, range, Hold::passing);
+  }
+  ASSERT_TRUE(has_ended(call));
+  EXPECT_EQ(call.code, Code::ok) << "after 1.2 seconds, but never one without anything";
+}
+
+TEST_F(RoomTest, WhatPassesMayUseTheEighthThatStaysFreeOfLastingPins) {
+  Party party(*this, 0s);
+  ASSERT_EQ(take_now(party, {0, pages(700)}, Hold::lasting), Code::ok);
+  EXPECT_EQ(take_now(party, {pages(700), pages(100)}, Hold::passing), Code::ok);
+  EXPECT_TRUE(give_back(party, {pages(700), pages(100)}, Hold::passing));
+  EXPECT_EQ(take_now(party, {pages(700), pages(101)}, Hold::passing), Code::no_memory);
 }
 
 TEST_F(RoomTest, CloseEndsAllWhoWait) {
