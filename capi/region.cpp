@@ -246,8 +246,7 @@ int r3map_region_prefetch(r3map_region* region, const r3map_range* ranges, size_
       checked.push_back(*range);
     }
     return run_operation(object, "prefetch", [&checked](region::Region& open) {
-      open.prefetch(checked);
-      return immediate({});
+      return immediate(open.prefetch(checked));
     });
   });
 }

@@ -86,6 +86,10 @@ class Fetcher {
   void pump();
 
   void forget_queued(resource::Urgency urgency) { queue(urgency).clear(); }
+  // Whether so many more ranges can wait; what is too many is dropped by enqueue().
+  bool can_queue(size_t ranges, resource::Urgency urgency) {
+    return queue(urgency).size() + ranges <= limits::kQueuedRanges;
+  }
   // Prefetches and pulls, queued and under way.
   bool has_background() const;
   size_t queued() const;

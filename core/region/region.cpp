@@ -348,7 +348,7 @@ void Region::poison(uint64_t offset) {
 void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
   if (fetch.landed > 0) evictor_.arrived(fetch.range);
   if (!closing_) {
-    if (!result && result.error().code == Code::stale) dead_ = result.error();
+    if (!result && result.error().code == Code::stale) die(result.error());
     for (const uint64_t offset : faults_.in(fetch.range)) settle_fault(offset, fetch, result);
     if (!result && fetch.urgency >= Urgency::prefetch && background_) background_ = result;
     // A guess is given up at once, the rest when there is no hope for more of its kind.
@@ -362,6 +362,14 @@ void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
     wake_at(fetch.range);
   else
     wake_waiters();  // whoever still has no room must look for it himself from now on
+}
+
+// The object has changed: nothing that is not here yet can be had any more.
+void Region::die(const Error& why) {
+  dead_ = why;
+  if (fetcher_.has_background() && background_) background_ = fail(why);
+  for (const Urgency urgency : {Urgency::readahead, Urgency::prefetch, Urgency::pull})
+    fetcher_.forget_queued(urgency);
 }
 
 // Whether another request would fail in the same way. One that nobody waited for may have been
@@ -610,14 +618,19 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
 }
 
 // In the order of their places: neighbours go into one request.
-void Region::prefetch(std::span<const Range> ranges) {
+Result<> Region::prefetch(std::span<const Range> ranges) {
+  if (dead_.code != Code::ok) return fail(dead_);
   std::vector<Range> sorted;
   for (Range range : ranges)
     if (!range.empty()) sorted.push_back(page_aligned(range));
   std::sort(sorted.begin(), sorted.end(),
             [](Range a, Range b) { return a.offset < b.offset; });
+  if (!fetcher_.can_queue(sorted.size(), Urgency::prefetch))
+    return fail(Code::busy, "too many ranges wait to be fetched: " +
+                                std::to_string(limits::kQueuedRanges) + " can");
   for (const Range range : sorted) record(range);
   fetcher_.enqueue(sorted, Urgency::prefetch);
+  return {};
 }
 
 loop::Task<Result<>> Region::evict(Range range) {

@@ -82,7 +82,8 @@ class Region : private Fetcher::Owner {
   Result<> unpin(Range range);
   // Copies out. The buffer must live until the task ends.
   loop::Task<Result<>> read(uint64_t offset, std::span<std::byte> out);
-  void prefetch(std::span<const Range> ranges);
+  // Code::busy: too many ranges wait already; Code::stale: the object has changed.
+  Result<> prefetch(std::span<const Range> ranges);
   loop::Task<Result<>> evict(Range range);
   // Until no prefetch and no pull is left; the first error of one since the last wait.
   loop::Task<Result<>> wait();
@@ -116,6 +117,7 @@ class Region : private Fetcher::Owner {
   void fail_fault(uint64_t offset, const Error& error);
   void poison(uint64_t offset);
   void on_fetched(const Fetch& fetch, const Result<>& result) override;
+  void die(const Error& why);
   static bool is_final(const Fetch& fetch, const Result<>& result);
   void settle_fault(uint64_t offset, const Fetch& fetch, const Result<>& result);
   void tell_waiters(const Fetch& fetch, const Result<>& result);

@@ -175,6 +175,7 @@ TEST_F(RegionFailureTest, AStaleObjectIsDeadButForWhatIsHere) {
   EXPECT_EQ(region->pin({2 * kMiB, kPage}), Code::stale);
   std::vector<std::byte> bytes(8);
   EXPECT_EQ(region->read(3 * kMiB, bytes), Code::stale);
+  EXPECT_EQ(region->prefetch({{3 * kMiB, kPage}}), Code::stale);
   EXPECT_EQ(control_->seen().size(), requests) << "the store was asked again";
   // Bytes of the version that was opened stay what they were.
   EXPECT_TRUE(region->touched(0));
@@ -234,6 +235,30 @@ TEST_F(RegionFailureTest, TheFirstRequestMayBeTheLateOne) {
   const auto region = open({.size = kMiB, .remote = true, .latency = 1ms});
   EXPECT_TRUE(region->touched(0));
   EXPECT_EQ(region->stats().hedged_requests, 1u);
+}
+
+TEST_F(RegionFailureTest, WhatWaitsToBeFetchedInTheBackgroundDiesWithTheObject) {
+  const auto region = open({.size = 64 * kMiB, .preferred_request = kMiB});
+  control_->add({.where = {0, 63 * kMiB}, .block = true});
+  control_->add({.where = {63 * kMiB, kMiB}, .error = Code::stale});
+  EXPECT_EQ(region->prefetch({{0, 32 * kMiB}}), Code::ok);
+  ASSERT_TRUE(someone_is_blocked());
+  const size_t requests = control_->seen().size();
+  EXPECT_FALSE(region->touched(63 * kMiB));
+  control_->unblock();
+  EXPECT_EQ(region->wait(), Code::stale);
+  EXPECT_EQ(control_->seen().size(), requests + 1) << "the touch";
+}
+
+TEST_F(RegionFailureTest, MoreRangesThanCanWaitAreRefused) {
+  const auto region = open({.size = 64 * kMiB});
+  control_->add({.block = true});
+  std::vector<Range> ranges;
+  for (uint64_t i = 0; i < limits::kPrefetchRanges; ++i) ranges.push_back({2 * i, 1});
+  EXPECT_EQ(region->prefetch(ranges), Code::ok);
+  Code last = region->prefetch(ranges);  // what joined the first request waits no more
+  for (int i = 0; i < 2 && last == Code::ok; ++i) last = region->prefetch(ranges);
+  EXPECT_EQ(last, Code::busy);
 }
 
 // As a kernel without UFFDIO_POISON at the limit of a process's mappings.

@@ -67,11 +67,8 @@ class TestRegion {
   Code unpin(Range range) {
     return at_once<Code>([&] { return code_of(region_->unpin(range)); });
   }
-  void prefetch(std::vector<Range> ranges) {
-    at_once<int>([&] {
-      region_->prefetch(ranges);
-      return 0;
-    });
+  Code prefetch(std::vector<Range> ranges) {
+    return at_once<Code>([&] { return code_of(region_->prefetch(ranges)); });
   }
   void evict(Range range) {
     EXPECT_TRUE(loop_.wait<void>([&] { return region_->evict(range); }));
