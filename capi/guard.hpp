@@ -40,7 +40,7 @@ inline int report(const Error& error) noexcept {
 
 inline int report_errno(int number) noexcept {
   try {
-    return report(fail_errno("the system refuses", number).value());
+    return report(fail_errno("the system has no thread for it", number).value());
   } catch (...) {
     return report(R3MAP_ENOMEM, "out of memory");
   }

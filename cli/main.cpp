@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -159,6 +160,9 @@ int run(int argc, char** argv) {
     die_by(interrupted);
   } catch (const WrongUsage& wrong) {
     return wrong_usage(app, command, wrong.what());
+  } catch (const std::bad_alloc&) {
+    std::fputs("r3map: out of memory\n", stderr);
+    return 1;
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "r3map: %s\n", failure.what());
     return 1;
