@@ -219,8 +219,10 @@ def test_stats_as_text_and_picture(make_file):
         assert stats.hedged_requests == stats.retries == 0
         with pytest.raises(r3map.InvalidError, match="'json'"):
             region.stats_text("xml")
-        with pytest.raises(r3map.InvalidError):
-            region.residency(0)
+        assert region.residency(1 << 20).size == 1 << 20
+        for cells in (-1, 0, (1 << 20) + 1, 1 << 40, 1 << 80):
+            with pytest.raises(r3map.InvalidError, match=f"1 to 1,048,576 cells, not {cells}"):
+                region.residency(cells)
 
 
 def test_pin(make_file):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Pull = Literal["readahead", "all", "none"]
 StatsFormat = Literal["json", "prometheus"]
 
+_MOST_CELLS = 1 << 20  # as r3map_region_residency
+
 
 class Stats(NamedTuple):
     """What `Region.stats` gives, in bytes where nothing else is said."""
@@ -357,10 +359,17 @@ class Region(_r3map.Region):
     def residency(
         self, cells: int, offset: int = 0, length: int | None = None
     ) -> numpy.typing.NDArray[numpy.uint8]:
-        """How much of each of `cells` equal parts of a range is resident: 0 nothing, 255 all."""
+        """How much of each of `cells` equal parts of a range is resident: 0 nothing, 255 all.
+
+        cells: 1 to 1,048,576.
+        """
         import numpy
 
-        return numpy.frombuffer(self._residency(*self._range(offset, length), cells), numpy.uint8)
+        span = self._range(offset, length)
+        # Before room for them is made.
+        if not 1 <= operator.index(cells) <= _MOST_CELLS:
+            raise InvalidError(f"residency: 1 to {_MOST_CELLS:,} cells, not {cells}", url=self.url)
+        return numpy.frombuffer(self._residency(*span, cells), numpy.uint8)
 
     def close(self) -> None:
         """Ends the region. A second time, it does nothing.
