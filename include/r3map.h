@@ -116,7 +116,8 @@ R3MAP_API int r3map_options_set_chunk_size(r3map_options *options, uint64_t chun
  * @return 0 or R3MAP_EINVAL. Since 0.1. */
 R3MAP_API int r3map_options_set_budget(r3map_options *options, uint64_t budget);
 
-/** How long a fault may take, or a call may go without progress, until it fails.
+/** How long a fault may take, or a call may go without progress, until it fails. An open has it as
+ * a whole, with all its attempts; reads have it anew whenever bytes come.
  * @param deadline_ms 0: for ever; the default is 60,000. A page whose fault fails raises SIGBUS in the thread that touched it. @return 0. Since 0.1. */
 R3MAP_API int r3map_options_set_deadline(r3map_options *options, uint64_t deadline_ms);
 
@@ -130,7 +131,8 @@ R3MAP_API int r3map_options_set_priority(r3map_options *options, const r3map_ran
 
 /** Records what a region is asked for into a file, which gets its name when the region is closed.
  * Pages that are here already are touched unseen: what `pull` and readahead bring is taken as
- * asked for, except for R3MAP_PULL_ALL. @param path "" or NULL: none.
+ * asked for, except for R3MAP_PULL_ALL. If it can't be written (the disk is full), the close does
+ * not fail: only the log tells (R3MAP_LOG=warn). @param path "" or NULL: none.
  * @return 0 or R3MAP_EINVAL. Since 0.1. */
 R3MAP_API int r3map_options_set_trace(r3map_options *options, const char *path);
 

@@ -460,15 +460,17 @@ def open(
         ("readahead"), all of them in the background ("all"), or "none".
     priority: ranges to pull first, as for `Region.prefetch`.
     pull_order: a file that `trace` has written: what it tells is pulled first, in its order.
-    trace: a file to write, when the region is closed, about what was asked for.
+    trace: a file to write, when the region is closed, about what was asked for. If it can't be
+        written by then, only the log tells (R3MAP_LOG=warn).
     chunk_size: what a lone page fault fetches: a power of two from 4 KiB to 1 GiB, in bytes or as
         text ("1M"); None: what suits the store.
     budget: how much may be resident, in bytes (1.5e9 too) or as text ("512M", "512 MiB"; M is
         1024 K); None: only the budget of all regions together, half of the memory that was free.
     fetch_limits: (requests, bytes) that may be under way for other than page faults; 0: as suits
         the store.
-    deadline: how many seconds a fault may take, or a call may go without progress; None: 60; 0 or
-        math.inf: for ever.
+    deadline: how many seconds a fault may take, or a call may go without progress (this one has
+        them as a whole, reads have them anew whenever bytes come); None: 60; 0 or math.inf: for
+        ever.
     progress: with pull="all", waits until all is here that the budget has room for, and tells
         how far it is, as for `read`.
 
