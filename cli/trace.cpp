@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <vector>
 
 #include "calls.hpp"
+#include "failure.hpp"
 #include "json.hpp"
 #include "options.hpp"
 #include "output.hpp"
@@ -106,9 +108,17 @@ std::string picture_text(const Trace& trace) {
   return "\nthe object from left to right, time from top to bottom:\n" + text;
 }
 
+// Also by another name, or through a link: what was recorded can't be had again.
+void check_keeps_trace(const TraceArguments& arguments) {
+  std::error_code error;  // a picture that is not there yet
+  if (std::filesystem::equivalent(arguments.trace, arguments.png, error))
+    throw Failure("write " + arguments.png + ": it is the trace, which the picture would replace");
+}
+
 }  // namespace
 
 void show_trace(const TraceArguments& arguments) {
+  check_keeps_trace(arguments);
   Trace trace = read_trace(arguments.trace);
   if (!arguments.png.empty()) {
     std::string png = draw(trace, kPngColumns, kPngRows).png(kPngWidth, kPngHeight);

@@ -551,6 +551,20 @@ def test_a_trace_and_its_picture(r3map, start, tmp_path):
     assert r3map("trace", trace, "--png", "-").stdout == picture
 
 
+def test_a_picture_does_not_replace_its_trace(r3map, tmp_path):
+    trace = tmp_path / "trace"
+    trace.write_text("r3map-trace 1 8192\n0 4096 0\n")
+    (tmp_path / "symbolic").symlink_to(trace)
+    (tmp_path / "hard").hardlink_to(trace)
+    before = trace.read_bytes()
+    for name in ("trace", "./trace", "symbolic", "hard"):
+        failed(r3map("trace", "trace", "--png", name, cwd=tmp_path), f"write {name}: ", "the trace")
+        failed(r3map("trace", name, "--png", "trace", cwd=tmp_path), "write trace: ", "the trace")
+        assert trace.read_bytes() == before
+    (tmp_path / "copy").write_bytes(before)
+    assert r3map("trace", trace, "--png", tmp_path / "copy").returncode == 0
+
+
 def test_traces_that_are_none(r3map, tmp_path):
     failed(r3map("trace", tmp_path / "none"), "none")
     (tmp_path / "text").write_text("hello\n")
