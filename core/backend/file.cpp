@@ -21,6 +21,15 @@ constexpr size_t kBuffer = 256 << 10;
 // What is tried without a detour over a worker thread, when the page cache has it.
 constexpr uint64_t kInline = 64 << 10;
 
+// Files of /proc say 0, whatever they hold; an empty one has nothing to read, and no error either.
+bool is_empty(int fd) {
+  std::byte first{};
+  ssize_t got;
+  do got = pread(fd, &first, sizeof first, 0);
+  while (got < 0 && errno == EINTR);
+  return got == 0;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<FileResource>> FileResource::open(loop::WorkerPool& readers,
@@ -51,6 +60,8 @@ Result<> FileResource::identify() {
       return fail_errno("can't ask for the device's size", errno);
     if (int locked = 0; ioctl(fd_, BLKROGET, &locked) == 0 && locked) info_.read_only = true;
   } else if (S_ISREG(status.st_mode)) {
+    if (status.st_size == 0 && !is_empty(fd_))
+      return fail(Code::unsupported, "its size can't be told (a file of the kernel's?)");
     info_.size = static_cast<uint64_t>(status.st_size);
     modified_ = status.st_mtim;
     info_.version = std::to_string(status.st_ino) + "-" + std::to_string(status.st_mtim.tv_sec) +
@@ -105,7 +116,8 @@ Result<> FileResource::read_blocking(Range range, const resource::Request& reque
     const ssize_t got = pread(fd_, buffer.data(), wanted, static_cast<off_t>(range.offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno("can't read the file", errno);
-    if (got == 0) return fail(Code::stale, "the file shrank since it was opened");
+    if (got == 0)
+      return fail(Code::stale, "the file is shorter than it says, or shrank since it was opened");
     {
       // After the read: a write that came before it has moved the time by now.
       std::lock_guard lock(version_mutex_);

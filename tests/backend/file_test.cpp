@@ -150,6 +150,21 @@ TEST_F(FileTest, WhatIsNoFileIsRefused) {
   EXPECT_EQ(descriptors(), before) << "leaked";
 }
 
+// As empty ones they would be copied, with success.
+TEST_F(FileTest, OneThatOnlyClaimsToBeEmptyIsRefused) {
+  ASSERT_EQ(fs::file_size("/proc/self/status"), 0u);
+  const auto file = FileResource::open(workers_, workers_, "/proc/self/status");
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, Code::unsupported);
+  EXPECT_NE(file.error().message.find("size can't be told"), std::string::npos)
+      << file.error().message;
+}
+
+TEST_F(FileTest, AnEmptyOneHasNoBytes) {
+  put(path_, {});
+  EXPECT_EQ(open()->info().size, 0u);
+}
+
 TEST_F(FileTest, AFifoIsRefusedAndNotWaitedFor) {
   ASSERT_EQ(mkfifo((directory_ / "fifo").c_str(), 0600), 0);
   EXPECT_EQ(open_code(directory_ / "fifo"), Code::unsupported);
