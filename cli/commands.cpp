@@ -40,8 +40,8 @@ constexpr Section kSections[] = {
      "2\n"
      "Wrong usage: the command line, or a URL or option that can't be right.\n"
      "\n"
-     "SIGINT, SIGTERM, SIGHUP and SIGPIPE end it by that signal, after what was half-written is "
-     "removed.\n"},
+     "SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU and SIGPIPE end it by "
+     "that signal, after what was half-written is removed.\n"},
     {"EXAMPLES",
      "Look at an object, and copy it:\n"
      "  r3map info s3://models/llama.safetensors\n"

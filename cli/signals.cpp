@@ -3,10 +3,13 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <initializer_list>
 
 namespace r3map::cli {
 namespace {
+
+// What people, parents, timers and limits send; who crashes cleans nothing up.
+constexpr int kEndings[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+                            SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU};
 
 volatile std::sig_atomic_t caught = 0;
 bool pipes_end = false;
@@ -14,7 +17,7 @@ bool pipes_end = false;
 }  // namespace
 
 void catch_signals() {
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (int signal : kEndings) {
     struct sigaction action {};
     sigaction(signal, nullptr, &action);
     if (action.sa_handler == SIG_IGN) continue;  // nohup, or a shell's background job

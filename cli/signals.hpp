@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGHUP end a command in an orderly way: what is half-written goes first.
+// SIGINT, SIGTERM and their like end a command in an orderly way: what is half-written goes first.
 #pragma once
 
 namespace r3map::cli {

@@ -381,10 +381,16 @@ def test_server_killed_during_the_copy(start, mortal, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT,
+                                    signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2,
+                                    signal.SIGXCPU])
 def test_signals(start, fault_server, tmp_path, number):
+    def prepare():
+        signal.signal(number, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
     url = fault_server.url("stall-in-body", size=SIZE, after=3)
-    process = start("cp", url, tmp_path / "copy", stderr=subprocess.PIPE)
+    process = start("cp", url, tmp_path / "copy", stderr=subprocess.PIPE, preexec_fn=prepare)
     wait_for(lambda: len(fault_server.requests(url)) >= 4)
     process.send_signal(number)
     assert process.wait(10) == -number
