@@ -62,7 +62,10 @@ Result<Uffd::Descriptor> Uffd::open_descriptor(Poisoning poisoning) {
   for (const bool native : {true, false}) {
     if (native && poisoning == Poisoning::by_mapping) continue;
     Descriptor descriptor(new_descriptor(), native);
-    if (descriptor.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+    // What every other file and connection of the process would meet as well.
+    if (descriptor.fd < 0 && (errno == EMFILE || errno == ENFILE))
+      return fail(Code::network, "no descriptor is left for a userfaultfd");
+    if (descriptor.fd < 0 && errno == ENOMEM)
       return fail_errno("can't have a userfaultfd", errno);
     if (descriptor.fd < 0)
       return fail(Code::unsupported, "userfaultfd is forbidden here (" +

@@ -24,6 +24,7 @@
 #include "base/limits.hpp"
 #include "memory/faults.hpp"
 #include "memory/maps.hpp"
+#include "support/no_descriptors.hpp"
 #include "support/random.hpp"
 #include "support/subprocess.hpp"
 
@@ -476,14 +477,26 @@ TEST(Uffd, TheDeviceServesWhereTheSystemCallIsForbidden) {
   });
 }
 
+// Told as where no socket can be had, and not as if the store's disk were broken.
 TEST(Uffd, WithoutDescriptorsIsAnErrorButNotUnsupported) {
+  const auto memory = [] {
+    const test::NoDescriptors none;
+    return open_uffd(kPage);
+  }();
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().code, Code::network);
+  EXPECT_EQ(memory.error().message, "no descriptor is left for a userfaultfd");
+  EXPECT_TRUE(open_uffd(kPage));
+}
+
+TEST(Uffd, WithoutKernelMemoryIsNoMemory) {
   EXPECT_CHILD_PASSES([](const test::Child& child) {
-    CHILD_CHECK(child, open_uffd(kPage).has_value());
-    const rlimit none{3, 3};
-    CHILD_CHECK(child, setrlimit(RLIMIT_NOFILE, &none) == 0);
+    child.become_nobody();
+    if (access("/dev/userfaultfd", W_OK) == 0) child.skip("everybody may open /dev/userfaultfd");
+    forbid_userfaultfd(child, ENOMEM);
     const auto memory = open_uffd(kPage);
     CHILD_CHECK(child, !memory);
-    CHILD_CHECK(child, memory.error().code != Code::unsupported);
+    CHILD_CHECK(child, memory.error().code == Code::no_memory);
   });
 }
 
