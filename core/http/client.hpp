@@ -32,7 +32,7 @@ class Client {
   // refused with refusal(). The libraries below may be cleaned up from here on.
   void shutdown();
   bool closed() const { return closed_; }
-  static Failure refusal();  // for good: nobody is to try again
+  static Failure refusal();  // Code::canceled: nobody is to try again
 
  private:
   Client(loop::Loop& loop, std::unique_ptr<Transfers> transfers, size_t lanes);

@@ -59,7 +59,7 @@ TEST_F(LaneTest, ShutdownEndsThemAll) {
   wait_for_all();
   for (Recorder& recorder : recorders) EXPECT_EQ(recorder.result->error().code, Code::canceled);
   Recorder late;
-  EXPECT_EQ(get(large("ok/x"), late).error().code, Code::unsupported);
+  EXPECT_EQ(get(large("ok/x"), late).error().code, Code::canceled);
 }
 
 // The shutdown comes to the lane together with requests that it has not seen yet.

@@ -381,7 +381,7 @@ TEST_F(TransfersTest, ShutdownEndsEverything) {
   for (Recorder& recorder : recorders) EXPECT_EQ(recorder.result->error().code, Code::canceled);
   Recorder late;
   const Result<> refused = get("ok/x", late);
-  EXPECT_EQ(refused.error().code, Code::unsupported);
+  EXPECT_EQ(refused.error().code, Code::canceled);
   EXPECT_EQ(refused.error().message, "the process is exiting");
 }
 
