@@ -303,7 +303,7 @@ R3MAP_API int r3map_region_unpin(r3map_region *region, uint64_t offset, uint64_t
 /** Starts to fetch many ranges, all in flight at once within limits, and returns; what was fetched
  * longest ago makes room for them. Failures are left for a later touch to meet, and for
  * r3map_region_wait. @return 0, R3MAP_ERANGE, R3MAP_EINVAL (more than 1,048,576
- * ranges), R3MAP_EBUSY (twice as many wait already; wait for some), R3MAP_ESTALE. Ownership: copied. Since 0.1. */
+ * ranges), R3MAP_EBUSY (with those that wait already more than 2,097,152), R3MAP_ESTALE. Ownership: copied. Since 0.1. */
 R3MAP_API int r3map_region_prefetch(r3map_region *region, const r3map_range *ranges, size_t count);
 
 /** Gives the memory of a range back, except for pinned pages; it is fetched again when touched.

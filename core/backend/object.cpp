@@ -334,7 +334,9 @@ loop::Task<Result<>> HttpObject::perform(std::vector<http::Field> fields,
   for (;;) {
     if (!dialect_->ready()) {
       auto preparing = dialect_->make_ready(request);
-      if (Result<> ready = co_await preparing; !ready) co_return ready;
+      Result<> ready = co_await preparing;
+      if (!ready && client_.closed()) co_return http::Client::refusal();
+      if (!ready) co_return ready;
     }
     const auto begun = loop::Clock::now();
     answer.asked(begun);

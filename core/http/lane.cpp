@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/limits.hpp"
+#include "http/client.hpp"
 #include "loop/event.hpp"
 
 namespace r3map::http {
@@ -29,6 +30,7 @@ Lane::~Lane() {
 
 void Lane::shutdown() {
   loop_->call([this] {
+    closed_ = true;
     if (transfers_) transfers_->shutdown();
   });
 }
@@ -61,6 +63,8 @@ loop::Task<Result<>> Lane::carry(Request request, Receiver& receiver) {
 // On the lane's thread, as run(). For want of memory it may fail, and succeed the next time.
 Result<> Lane::have_transfers() {
   if (transfers_) return {};
+  // Requests and the shutdown may have come together, and the libraries are being cleaned up.
+  if (closed_) return Client::refusal();
   Result<std::unique_ptr<Transfers>> opened = Transfers::open(
       *loop_,
       {limits::kLaneConnections, limits::kLaneDemandConnections, limits::kLaneBulkConnections},

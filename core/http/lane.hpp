@@ -31,7 +31,9 @@ class Lane {
   loop::Loop& home_;
   const Authorities authorities_;
   std::unique_ptr<loop::Loop> loop_;
-  std::unique_ptr<Transfers> transfers_;  // made, used and destroyed on loop_
+  // Made, used and destroyed on loop_, as what follows.
+  std::unique_ptr<Transfers> transfers_;
+  bool closed_ = false;
   size_t requests_ = 0;
 };
 

@@ -49,7 +49,6 @@ bool Budget::Share::can_pin(uint64_t bytes) const {
 }
 
 void Budget::Share::set_pinned(uint64_t for_good, uint64_t all) {
-  budget_.unpinnings_ += all < pinned_;
   budget_.pinned_for_good_ += for_good - pinned_for_good_;
   budget_.pinned_ += all - pinned_;
   pinned_for_good_ = for_good;

@@ -31,17 +31,16 @@ class Budget {
     uint64_t limit() const;
     uint64_t used() const { return used_; }
 
-    // An eighth stays free of pins, of each limit, or page faults elsewhere could not be answered.
+    // An eighth stays free of lasting pins, of each limit, or nothing else could be read.
     uint64_t most_pinned() const { return limit() - limit() / 8; }
     // Whether the common limit bears that this share has so many bytes pinned for good, or for a
     // while and for good together.
     bool can_pin_for_good(uint64_t bytes) const;
     bool can_pin(uint64_t bytes) const;
     void set_pinned(uint64_t for_good, uint64_t all);
-    // So many times have pins been given back, here or elsewhere.
-    uint64_t unpinnings() const { return budget_.unpinnings_; }
     // Others hold room, or pins, that they will give back by themselves.
     bool others_hold_room() const { return budget_.used_ > used_; }
+    bool others_pin() const { return budget_.pinned_ > pinned_; }
     bool others_hold_pins() const {
       return budget_.pinned_ - budget_.pinned_for_good_ > pinned_ - pinned_for_good_;
     }
@@ -66,7 +65,6 @@ class Budget {
   const uint64_t limit_;
   uint64_t used_ = 0;
   uint64_t pinned_ = 0, pinned_for_good_ = 0;
-  uint64_t unpinnings_ = 0;
   std::vector<Share*> shares_;
 };
 

@@ -129,7 +129,7 @@ bool Fetcher::has_room() const {
 
 // What one request can bring of the first range, and of those after it; takes it from the queue.
 // Empty: nothing is left.
-Range Fetcher::next_piece(std::deque<Range>& ranges) const {
+Range Fetcher::next_piece(std::deque<Range>& ranges, uint64_t gap) const {
   while (!ranges.empty()) {
     const Range first = ranges.front();
     const Range absent = fill_.first_absent(first);
@@ -137,20 +137,20 @@ Range Fetcher::next_piece(std::deque<Range>& ranges) const {
     if (absent.empty()) continue;
     const Range piece{absent.offset, std::min(absent.length, piece_limit())};
     const Range rest = range_between(piece.end(), first.end());
-    if (rest.empty()) return joined(piece, ranges);
+    if (rest.empty()) return joined(piece, ranges, gap);
     ranges.push_front(rest);
     return piece;
   }
   return {};
 }
 
-// With the ranges that follow so close that one request for all is cheaper. What lies between takes
-// room as well, so it must not become much more than what is wanted.
-Range Fetcher::joined(Range piece, std::deque<Range>& rest) const {
+// With the ranges that follow so close, at most `gap` away, that one request for all is cheaper. What
+// lies between takes room as well, so it must not become much more than what is wanted.
+Range Fetcher::joined(Range piece, std::deque<Range>& rest, uint64_t gap) const {
   uint64_t wanted = piece.length;
   while (!rest.empty()) {
     const Range next = rest.front();
-    if (next.offset < piece.end() || next.offset - piece.end() > pace_.gap() ||
+    if (next.offset < piece.end() || next.offset - piece.end() > gap ||
         next.end() - piece.offset > piece_limit())
       break;
     wanted += next.length;
@@ -171,7 +171,9 @@ bool Fetcher::start_next(Urgency urgency) {
     pace_.limited();
     return false;
   }
-  const Range piece = next_piece(ranges);
+  // Callers' pins have no room for what lies between them.
+  const uint64_t gap = urgency == Urgency::require ? 0 : pace_.gap();
+  const Range piece = next_piece(ranges, gap);
   if (piece.empty()) return false;
   if (!reserve(piece.length, urgency)) {
     // Somebody waits for what is required, and room may come, as it may from other pulls; the rest

@@ -104,8 +104,8 @@ class Fetcher {
   Range first_piece(Range range) const;
   bool has_room() const;
   uint64_t piece_limit() const;
-  Range next_piece(std::deque<Range>& ranges) const;
-  Range joined(Range piece, std::deque<Range>& rest) const;
+  Range next_piece(std::deque<Range>& ranges, uint64_t gap) const;
+  Range joined(Range piece, std::deque<Range>& rest, uint64_t gap) const;
   bool start_next(resource::Urgency urgency);
   bool reserve(uint64_t bytes, resource::Urgency urgency);
   void start(Range range, resource::Urgency urgency);

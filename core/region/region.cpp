@@ -203,7 +203,10 @@ loop::Clock::duration Region::round_trip() const {
 
 void Region::on_fault(memory::Fault fault) {
   const uint64_t offset = fault.offset;
-  unpoisoned_.remove({offset, kPage});
+  if (unpoisoned_.contains(offset)) {  // it is asked for anew, and has all of its time
+    unpoisoned_.remove({offset, kPage});
+    faults_.settle({offset, kPage});
+  }
   if (fault.thread == environment_.exiting_thread()) {
     not_to_sleep_.add({offset, kPage});
     asleep_.remove({offset, kPage});
@@ -358,6 +361,7 @@ void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
       fetcher_.forget_queued(fetch.urgency);
   }
   tell_waiters(fetch, result);
+  fetcher_.pump();
   if (fetcher_.has_running())
     wake_at(fetch.range);
   else
@@ -501,6 +505,39 @@ Failure Region::used_up() const {
   return fail(Code::no_memory, "the budget of " + std::to_string(limit_) + " bytes is used up");
 }
 
+namespace {
+
+// How long a call goes on waiting: the deadline begins anew whenever more of its pages are here than
+// before. Counting them takes a while where they are many, so it is done eight times a deadline.
+class Patience {
+ public:
+  Patience(const Fill& fill, Range pages, loop::Clock::duration deadline)
+      : fill_(fill), pages_(pages), deadline_(deadline), here_(fill.resident_bytes(pages)) {
+    look_again();
+    until_ = loop::deadline_after(deadline_);
+  }
+
+  loop::Deadline next_look() const { return next_look_; }
+  bool is_over() {
+    if (loop::Clock::now() < next_look_) return false;
+    look_again();
+    const uint64_t here = fill_.resident_bytes(pages_);
+    if (here > std::exchange(here_, here)) until_ = loop::deadline_after(deadline_);
+    return loop::Clock::now() >= until_;
+  }
+
+ private:
+  void look_again() { next_look_ = loop::deadline_after(deadline_ / 8); }
+
+  const Fill& fill_;
+  const Range pages_;
+  const loop::Clock::duration deadline_;
+  uint64_t here_;
+  loop::Deadline next_look_, until_;
+};
+
+}  // namespace
+
 loop::Task<Result<>> Region::require(Range pages) {
   loop::Gate::Pass pass(operations_);
   record(pages);
@@ -511,20 +548,12 @@ loop::Task<Result<>> Region::require(Range pages) {
   waiting_ = waiters_.size();
   loop::Timer timer(environment_.loop, [&] { wake(waiter); });
   Result<bool> here = arrived(waiter);
-  uint64_t lacking = UINT64_MAX, came = 0;
-  loop::Deadline until = loop::kNever;
-  while (here && !*here) {
-    const bool expired = loop::Clock::now() >= until;
-    // What arrives behind the first gap is progress too, but costs more to look for.
-    if (expired) {
-      const uint64_t before = std::exchange(came, fill_.resident_bytes(pages));
-      if (came == before) break;
-    }
-    if (expired || waiter.missing.length < std::exchange(lacking, waiter.missing.length))
-      until = loop::deadline_after(options_.deadline);
+  Patience patience(fill_, pages, options_.deadline);
+  while (here && !*here && !patience.is_over()) {
     // Nobody tells a region that another one has made room.
-    const loop::Deadline look = waiter.starving ? loop::Clock::now() + kLookForRoom : until;
-    if (look != loop::kNever) timer.start(std::min(look, until) - loop::Clock::now());
+    const loop::Deadline room = waiter.starving ? loop::Clock::now() + kLookForRoom : loop::kNever;
+    const loop::Deadline look = std::min(room, patience.next_look());
+    if (look != loop::kNever) timer.start(look - loop::Clock::now());
     loop::Event wakeup;
     waiter.wakeup = &wakeup;
     co_await wakeup;
@@ -596,7 +625,7 @@ loop::Task<Result<>> Region::read(uint64_t offset, std::span<std::byte> out) {
   loop::Gate::Pass pass(operations_);
   const uint64_t most = share_of(limit_, 8, kReadPiece);  // fits beside all lasting pins
   while (!out.empty()) {
-    const Range range{offset, std::min<uint64_t>(out.size(), most)};
+    const Range range{offset, std::min<uint64_t>(out.size(), most - offset % kPage)};
     auto pinning = pin_pages(pages_of(range), Hold::passing);
     Result<> pinned = co_await pinning;
     if (!pinned) co_return pinned;

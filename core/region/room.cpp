@@ -11,11 +11,7 @@ Room::Room(loop::Loop& loop, Pins& pins, Evictor& evictor, loop::Clock::duration
     : loop_(loop), pins_(pins), evictor_(evictor), deadline_(deadline), scarce_(scarce) {}
 
 Result<> Room::add(Range pages, Hold hold) {
-  if (scarce_ && !fits(pages, hold))
-    return fail(Code::no_memory,
-                "no room for " + std::to_string(pages.length) + " bytes: " +
-                    std::to_string(pins_.bytes()) + " are pinned here, of a budget of " +
-                    std::to_string(evictor_.limit()));
+  if (scarce_ && !fits(pages, hold)) return refusal(pages);
   pins_.add(pages);
   if (hold == Hold::passing)
     ++passing_;
@@ -23,6 +19,18 @@ Result<> Room::add(Range pages, Hold hold) {
     lasting_.add(pages);
   evictor_.set_pinned(lasting_.bytes(), pins_.bytes());
   return {};
+}
+
+Failure Room::refusal(Range pages) const {
+  std::string text = "no room for " + std::to_string(pages.length) + " bytes: ";
+  if (pages.length > evictor_.most_pinned())
+    text += "at most " + std::to_string(evictor_.most_pinned()) +
+            " can be here at a time, seven eighths of the budget";
+  else
+    text += std::to_string(pins_.bytes()) + " are pinned here" +
+            (evictor_.others_pin() ? ", and others by other regions" : "") +
+            ", and the budget has " + std::to_string(evictor_.limit());
+  return fail(Code::no_memory, std::move(text));
 }
 
 // An eighth stays free of lasting pins. What passes may use it: a read works where a touch does.
@@ -35,6 +43,7 @@ bool Room::fits(Range pages, Hold hold) const {
 }
 
 loop::Task<Result<>> Room::take(Range pages, Hold hold) {
+  if (closed_) co_return fail(Code::canceled, "the region was closed");
   const bool hopeless = pages.length > evictor_.most_pinned();
   if (turns_.empty() || hopeless) {
     Result<> added = add(pages, hold);
@@ -45,7 +54,7 @@ loop::Task<Result<>> Room::take(Range pages, Hold hold) {
     if (*self && !(*self)->is_set()) (*self)->set();
   });
   loop::Deadline until = loop::deadline_after(deadline_);
-  uint64_t unpinnings = evictor_.unpinnings();
+  uint64_t given_back = given_back_;
   bool expired = false;
   Result<> added;
   do {
@@ -57,9 +66,9 @@ loop::Task<Result<>> Room::take(Range pages, Hold hold) {
     *self = &turn;
     co_await turn;
     *self = nullptr;
-    // Whoever gives back brings this one's turn nearer.
-    const uint64_t now = evictor_.unpinnings();
-    if (std::exchange(unpinnings, now) != now) until = loop::deadline_after(deadline_);
+    // Whoever gives back here brings this one's turn nearer; others may never let it have one.
+    if (std::exchange(given_back, given_back_) != given_back_)
+      until = loop::deadline_after(deadline_);
     expired = loop::Clock::now() >= until;
     added = closed_   ? fail(Code::canceled, "the region was closed")
             : expired ? fail(Code::timed_out, "the budget had no room within the deadline")
@@ -76,6 +85,7 @@ bool Room::give_back(Range pages, Hold hold) {
   else if (!lasting_.remove(pages))
     return false;
   pins_.remove(pages);
+  ++given_back_;
   evictor_.set_pinned(lasting_.bytes(), pins_.bytes());
   give_turn();
   return true;

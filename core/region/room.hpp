@@ -28,11 +28,12 @@ class Room {
   loop::Task<Result<>> take(Range pages, Hold hold);
   bool give_back(Range pages, Hold hold);  // false: they aren't pinned
 
-  // Whoever waits, or comes later and finds no room, gets Code::canceled.
+  // Whoever waits or comes later gets Code::canceled.
   void close();
 
  private:
   bool fits(Range pages, Hold hold) const;
+  Failure refusal(Range pages) const;
   Result<> add(Range pages, Hold hold);
   bool may_come() const;
   void give_turn();
@@ -44,6 +45,7 @@ class Room {
   const bool scarce_;
   Pins lasting_;                   // which their callers alone can take back
   size_t passing_ = 0;             // pins of calls that let go by themselves
+  uint64_t given_back_ = 0;        // so many, until now
   std::list<loop::Event*> turns_;  // of calls that wait; null: one that is looking just now
   bool closed_ = false;
 };

@@ -45,6 +45,7 @@ TEST_F(RegionBudgetTest, WithEverythingPinnedAFaultElsewhereIsAnswered) {
   std::vector<std::byte> bytes(2 * kMiB);
   EXPECT_EQ(region->read(3 * kMiB, bytes), Code::ok) << "where a touch works";
   EXPECT_EQ(bytes, expected_bytes({3 * kMiB, 2 * kMiB}));
+  EXPECT_EQ(region->read(5 * kMiB + 1, bytes), Code::ok) << "also across pages";
   EXPECT_TRUE(region->matches(most));
   EXPECT_LE(region->stats().resident, kMiB);
   EXPECT_EQ(region->stats().pinned, most.length);

@@ -137,7 +137,7 @@ def milliseconds(deadline: float | None) -> int | None:
     return 0 if seconds > 1e12 else math.ceil(seconds * 1000)
 
 
-_SIZE = re.compile(r"\s*([0-9]+)\s*(?:([KMGT])(?:I?B)?|B)?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*([0-9]+)\s*(?:([KMGT])(?:I?B)?|B)?\s*", re.IGNORECASE | re.ASCII)
 _UNITS = {None: 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 

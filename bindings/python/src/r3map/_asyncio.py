@@ -126,14 +126,19 @@ def completions() -> Completions:
     return Completions.of(asyncio.get_running_loop())
 
 
-async def telling(call: Coroutine[Any, Any, object], tell: Callable[[], None]) -> None:
-    """Waits for a call, and tells meanwhile. What `tell` raises ends the wait."""
+async def telling(
+    call: Coroutine[Any, Any, object], measure: Callable[[], int], tell: Callable[[int], None]
+) -> None:
+    """Waits for a call, and tells meanwhile what `measure` finds. What `tell` raises ends the wait."""
     task = asyncio.ensure_future(call)
+    loop = asyncio.get_running_loop()
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=_INTERVAL)
+            # On another thread, since it waits for its turn there.
+            value = await loop.run_in_executor(None, measure)
             if not task.done():
-                tell()
+                tell(value)
         task.result()
     finally:
         task.cancel()  # if it is still waited for; nothing otherwise

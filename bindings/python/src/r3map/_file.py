@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _r3map
-from ._errors import InvalidError
+from ._errors import BusyError, InvalidError, StaleError
 
 if TYPE_CHECKING:
     from ._region import Region
@@ -117,7 +118,9 @@ class RegionFile(io.RawIOBase):
         last = min(last, self.size)
         if last > first:
             self._sent = range(sent.start if goes_on else first, last)
-            self.region.prefetch([(first, last - first)])
+            # Only a hint: what has come of an object that has changed can still be read.
+            with contextlib.suppress(StaleError, BusyError):
+                self.region.prefetch([(first, last - first)])
 
 
 def _reopened(region: Region, block_size: int, position: int) -> RegionFile:

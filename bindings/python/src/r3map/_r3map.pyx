@@ -701,8 +701,13 @@ cdef class Region:
         return text[:length].decode("utf-8", "replace")
 
     def _residency(self, uint64_t offset, uint64_t length, Py_ssize_t cells):
+        cdef r3map_region *region = self.use()
         result = bytearray(max(cells, 0))
-        check(r3map_region_residency(self.use(), offset, length, result, cells), self._url)
+        cdef uint8_t *shares = result
+        cdef int code
+        with nogil:  # it waits for its turn
+            code = r3map_region_residency(region, offset, length, shares, cells)
+        check(code, self._url)
         return bytes(result)
 
     def _error(self):

@@ -247,7 +247,8 @@ class Region(_r3map.Region):
         """Starts to fetch many ranges, all at once, and returns.
 
         ranges: pairs (offset, length), or an integer array of shape (n, 2).
-        Failures are left for a later call or touch to meet; `wait` tells.
+        Failures are left for a later call or touch to meet; `wait` tells. Raises BusyError if too
+        many ranges wait already, StaleError if the object is known to have changed.
         """
         self._prefetch(_arguments.pairs(ranges))
 
@@ -310,12 +311,12 @@ class Region(_r3map.Region):
 
         tell, most = report, 0
 
-        def tick() -> None:
+        def tick(value: int) -> None:
             nonlocal most
-            most = max(most, measure())  # what is evicted meanwhile has come even so
+            most = max(most, value)  # what is evicted meanwhile has come even so
             tell(most)
 
-        await telling(call, tick)
+        await telling(call, measure, tick)
 
     def _resident_in(self, offset: int, length: int) -> int:
         """How much of a range is resident, to one part in 256 or better."""
