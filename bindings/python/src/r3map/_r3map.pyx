@@ -703,7 +703,7 @@ cdef class Region:
     def _residency(self, uint64_t offset, uint64_t length, Py_ssize_t cells):
         cdef r3map_region *region = self.use()
         result = bytearray(max(cells, 0))
-        cdef uint8_t *shares = result
+        cdef unsigned char *shares = result
         cdef int code
         with nogil:  # it waits for its turn
             code = r3map_region_residency(region, offset, length, shares, cells)
