@@ -107,8 +107,10 @@ S3 = {
 }  # and other redirects, which no signature of ours would fit, are refused
 
 # Parameters that make a scenario end in good time, or always in the same way.
-# For ever would be some ten seconds for each of the ranges, one after the other.
+# A stall for ever would be some ten seconds for each of the ranges, one after the other. A wrong
+# range is asked for four times, and of requests side by side one could meet every wrong answer.
 PARAMETERS = {"drip": "n=65536", "no-length-short": "n=300000", "stall-on-reuse": "times=6",
+              "wrong-content-range-sometimes": "times=6",
               "wrong-total-in-content-range": "total=50000000"}
 
 SHORT = 2  # seconds: for what can end by its deadline only
