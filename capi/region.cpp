@@ -67,11 +67,9 @@ struct RegionKind {
   using Object = RegionObject;
   using Opaque = r3map_region;
   static constexpr const char* kName = "region";
-  static auto& table() { return region_table(); }
-  static Task<Result<uint64_t>> open(Engine& engine, std::string url, OptionsObject options) {
-    return open_region(engine, std::move(url), std::move(options));
-  }
-  static Task<Result<uint64_t>> close(RegionPtr object) { return close_region(std::move(object)); }
+  static constexpr auto table = region_table;
+  static constexpr auto open = open_region;
+  static constexpr auto close = close_region;
 };
 
 // What an operation does with the open region, on the loop.

@@ -54,13 +54,9 @@ struct ResourceKind {
   using Object = ResourceObject;
   using Opaque = r3map_resource;
   static constexpr const char* kName = "resource";
-  static auto& table() { return resource_table(); }
-  static Task<Result<uint64_t>> open(Engine& engine, std::string url, OptionsObject options) {
-    return open_resource(engine, std::move(url), std::move(options));
-  }
-  static Task<Result<uint64_t>> close(ResourcePtr object) {
-    return close_resource(std::move(object));
-  }
+  static constexpr auto table = resource_table;
+  static constexpr auto open = open_resource;
+  static constexpr auto close = close_resource;
 };
 
 enum class Direction { read, write, flush };

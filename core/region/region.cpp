@@ -361,7 +361,7 @@ void Region::on_fetched(const Fetch& fetch, const Result<>& result) {
       fetcher_.forget_queued(fetch.urgency);
   }
   tell_waiters(fetch, result);
-  fetcher_.pump();
+  fetcher_.pump();  // or nothing would run between one request and the next
   if (fetcher_.has_running())
     wake_at(fetch.range);
   else
